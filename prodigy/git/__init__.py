@@ -1,0 +1,1 @@
+"""The only host code that runs git."""

@@ -1,0 +1,1 @@
+"""Readers of events: live view, plain lines, summaries."""

@@ -1,0 +1,1 @@
+"""Orchestration: sessions, phases, steps, agents and merges."""

@@ -1,0 +1,1 @@
+"""Where steps run: containers by default, plain processes when asked for."""

@@ -1,0 +1,1 @@
+"""What is durable: sessions, steps, items, effects and events."""
