@@ -1,0 +1,60 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The interpreter for .venv; empty: the newest one from 3.11 on.
+PYTHON ?=
+# What `make test` hands to pytest besides, as in: make test ARGS='-k merge'
+ARGS ?=
+# Test processes; more than the processors, since most of a test's time is spent waiting for the engine.
+JOBS ?= 4
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format bench engine images image venv lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: venv images ## Set everything up and run a MapReduce workflow over this repository
+	@tools/demo
+
+test: venv images ## Set everything up and run every test (ARGS='...' is handed to pytest)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+lint: venv ## Check style, types, layers and scripts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
+
+format: venv ## Rewrite the code in the style that lint checks
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: venv images ## Measure prodigy against its baselines; writes benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/run.py
+
+engine: venv ## Use the container engine that answers, else install and start one (root on Debian or Ubuntu)
+	@tools/engine
+
+images: engine ## Build the built-in image, unless it is there
+	@tools/images
+
+image: engine ## Build prodigy itself as an image, prodigy:latest
+	@tools/image
+
+venv: $(VENV)/.installed ## Make .venv with prodigy and its locked dependencies
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml tools/venv
+	@PYTHON='$(PYTHON)' tools/venv
+
+lock: venv ## Take the newest releases of all dependencies into the lock files
+	@tools/lock
+
+clean: ## Remove .venv, caches and build results; images and sessions stay
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
