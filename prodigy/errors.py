@@ -7,7 +7,7 @@ that code and a sentence. Codes: 1 the work failed, 2 the request was wrong and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ProdigyError(Exception):
     """Raised when prodigy cannot do what was asked; the base of every error here."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, help: str | None = None) -> None:  # noqa: A002 - the word users see
         super().__init__(message)
@@ -105,3 +105,4 @@ class Interrupted(ProdigyError):
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted")
         self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
