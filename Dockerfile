@@ -25,5 +25,5 @@ RUN apt-get update \
         ca-certificates git python3 util-linux \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 COPY --from=build /opt/prodigy /opt/prodigy
-ENV LANG=C.UTF-8 PATH=/opt/prodigy/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV LANG=C.UTF-8 PRODIGY_HOME=/prodigy PATH=/opt/prodigy/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ENTRYPOINT ["prodigy"]
