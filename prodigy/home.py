@@ -9,7 +9,7 @@ from prodigy.errors import EnvironmentUnavailable, UsageError
 
 
 def locate() -> Path:
-    """Where the data root is (default ``~/.prodigy``), symbolic links resolved; nothing is created.
+    """Tell where the data root is (default ``~/.prodigy``), symbolic links resolved; nothing is created.
 
     Raises UsageError inside a repository's work tree: workspaces there would be part of that repository.
     """
@@ -17,7 +17,9 @@ def locate() -> Path:
     try:
         root = Path(named or "~/.prodigy").expanduser().resolve()
     except (OSError, RuntimeError) as error:
-        raise EnvironmentUnavailable(f"no data root: {error}", help="set PRODIGY_HOME to a directory") from error
+        raise EnvironmentUnavailable(
+            f"no data root: {error}", help="set PRODIGY_HOME to a directory"
+        ) from error
     for directory in (root, *root.parents):
         if _is_repository(directory):
             raise UsageError(
@@ -28,7 +30,7 @@ def locate() -> Path:
 
 
 def data_root() -> Path:
-    """The data root, created with mode 0700 where it was missing.
+    """Return the data root, created with mode 0700 where it was missing.
 
     Raises UsageError as ``locate`` does, EnvironmentUnavailable where it cannot be created or written.
     """
@@ -37,7 +39,8 @@ def data_root() -> Path:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentUnavailable(
-            f"the data root {root} cannot be created: {error.strerror}", help="set PRODIGY_HOME to another place"
+            f"the data root {root} cannot be created: {error.strerror}",
+            help="set PRODIGY_HOME to another place",
         ) from error
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         raise EnvironmentUnavailable(

@@ -8,8 +8,8 @@ _UNSAFE = re.compile(
     r"""
       \x1b \[ [0-?]* [ -/]* [@-~]                         # control sequences: colours, cursor movement
     | \x9b [0-?]* [ -/]* [@-~]                            # the same with a one-character introducer
-    | (?: \x1b[\]PX^_] | [\x90\x98\x9d-\x9f] )            # commands with a text (titles, clipboards, links) ...
-      [^\x07\x1b\x9c\n]* (?: \x07 | \x1b\\ | \x9c )       # ... and their end
+    | (?: \x1b[\]PX^_] | [\x90\x98\x9d-\x9f] )            # titles, clipboards, links ...
+      [^\x07\x1b\x90\x98\x9c-\x9f\n]* (?: \x07 | \x1b\\ | \x9c )       # ... and their end
     | \x1b [ -/]* [0-~]                                   # two-character escapes
     | [\x00-\x08\x0b-\x1f\x7f-\x9f]                       # every other control character
     | [\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]      # direction marks: they reorder what is read

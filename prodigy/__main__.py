@@ -1,0 +1,5 @@
+"""``python -m prodigy``."""
+
+from prodigy.cli.app import main
+
+main()

@@ -1,0 +1,44 @@
+"""What follows a run while it runs, and which follower fits the stream."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from prodigy.report.plain import Plain
+from prodigy.report.quiet import Quiet
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from prodigy.values import Event
+
+
+class Reporter(Protocol):
+    """Shows events and step output. Callable from any thread; a closed stream never raises."""
+
+    def handle(self, event: Event) -> None:
+        """Show one event."""
+
+    def output(self, phase: str | None, item: str | None, step: str | None, stream: str, line: str) -> None:
+        """Show one line that a step printed, where live output is wanted."""
+
+    def pause(self) -> None:
+        """Leave the terminal to a prompt."""
+
+    def resume(self) -> None:
+        """Take the terminal back."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was. Idempotent."""
+
+
+def open_reporter(*, stream: TextIO, verbosity: int, quiet: bool, color: bool) -> Reporter:
+    """Return the reporter that fits: silent, live view at a terminal, or plain lines."""
+    if quiet:
+        return Quiet(stream)
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        from prodigy.report.live import Live  # noqa: PLC0415 - rich's live view is heavy
+
+        return Live(stream, verbosity=verbosity, color=color)
+    return Plain(stream, verbosity=verbosity, color=color)
