@@ -71,6 +71,10 @@ class SandboxFailure(ProdigyError):
     """Raised when a sandbox died or its engine failed; never a command's own result."""
 
 
+class OverlayUnavailable(SandboxFailure):
+    """Raised when the engine cannot mount an overlay volume; a copied workspace would work."""
+
+
 class StepError(ProdigyError):
     """Raised when a step cannot be started or its result not be used; carries the kind of failure."""
 

@@ -1,0 +1,1 @@
+"""Containers by the Docker Engine API, of Docker or Podman."""

@@ -1,0 +1,97 @@
+"""Opening containers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from typing import TYPE_CHECKING
+
+from prodigy.errors import ImageUnavailable, OverlayUnavailable, SandboxFailure
+from prodigy.sandbox.classify import Trouble
+from prodigy.sandbox.docker.container import Container, remove
+from prodigy.sandbox.docker.engine import EngineRefused
+from prodigy.sandbox.docker.options import Identity, container
+
+if TYPE_CHECKING:
+    from prodigy.sandbox.docker.engine import Engine
+    from prodigy.sandbox.images import Images
+    from prodigy.sandbox.protocol import SandboxSpec
+    from prodigy.values import MountSpec
+
+
+class DockerBackend:
+    """Opens one container for each sandbox."""
+
+    def __init__(self, engine: Engine, images: Images) -> None:
+        self._engine = engine
+        self._images = images
+        engine.require_limits()
+
+    def open(self, spec: SandboxSpec) -> Container:
+        """Create and start a container.
+
+        Raises SandboxFailure when the engine refused or died, OverlayUnavailable when it cannot mount the
+        workspace's overlay, ImageUnavailable when the image is gone or lacks what every image must hold.
+        """
+        facts = self._images.probe(spec.image)
+        name = f"{spec.name}-{secrets.token_hex(3)}"
+        volume = name if spec.mount.kind == "overlay" else None
+        body = container(
+            spec,
+            name=name,
+            image=facts.id,
+            identity=Identity(
+                self._engine.user, keep_id=self._engine.facts.rootless and self._engine.facts.podman
+            ),
+            mount=self._translated(spec.mount),
+            volumes=facts.volumes,
+        )
+        lifeline = None
+        try:
+            identifier = self._create(body, name)
+            lifeline = self._engine.attach(identifier)
+            self._engine.ask(self._engine.api.start, identifier)
+        except BaseException as error:
+            if lifeline:
+                lifeline.close()
+            with contextlib.suppress(SandboxFailure):
+                remove(self._engine, name, volume)
+            if isinstance(error, EngineRefused):
+                raise _meaning(error, spec) from error
+            raise
+        return Container(
+            self._engine,
+            name=name,
+            identifier=identifier,
+            lifeline=lifeline,
+            volume=volume,
+            interpreter="bash" if facts.bash else "sh",
+            stop_grace=spec.stop_grace,
+        )
+
+    def _create(self, body: dict[str, object], name: str) -> str:
+        try:
+            created = self._engine.ask(self._engine.api.create_container_from_config, body, name)
+        except EngineRefused as error:
+            if error.trouble is not Trouble.NAME_TAKEN:
+                raise
+            # The name is random: a first request had arrived, only its answer was lost.
+            return name
+        return str(created["Id"])
+
+    def _translated(self, mount: MountSpec) -> MountSpec:
+        paths = {
+            field: self._engine.host_path(path)
+            for field in ("source", "lower", "upper", "work")
+            if (path := getattr(mount, field)) is not None
+        }
+        return dataclasses.replace(mount, **paths)
+
+
+def _meaning(error: EngineRefused, spec: SandboxSpec) -> SandboxFailure | ImageUnavailable:
+    if error.trouble is Trouble.NO_OVERLAY:
+        return OverlayUnavailable(f"the engine cannot mount an overlay: {error.message}")
+    if error.trouble is Trouble.NO_IMAGE:
+        return ImageUnavailable(f"the image {spec.image} is not there any more")
+    return SandboxFailure(f"the container could not be started: {error.message}")

@@ -1,0 +1,268 @@
+"""Images: the built-in one, those a workflow names, and those prodigy has built."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, SandboxFailure
+from prodigy.sandbox.classify import Trouble
+from prodigy.sandbox.docker.engine import EngineRefused
+from prodigy.sandbox.facts import FactStore, ImageFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prodigy.sandbox.docker.engine import Engine
+
+REPOSITORY = "prodigy-base"
+LABEL = "prodigy.image"
+"""On every image prodigy builds; nothing else is ever pruned."""
+BUILD_LIMIT = 3600
+"""Seconds the engine may be silent while it builds or pulls."""
+LAST_LINES = 50
+"""Lines of a failed build that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image on this machine."""
+
+    reference: str
+    id: str
+    digest: str | None
+    """As the registry knows it; None for one that was never in a registry."""
+    size: int
+    """Bytes."""
+    created: datetime
+    used_by: tuple[str, ...] = ()
+    """Names of the containers made from it."""
+
+
+class BuildFailed(ImageUnavailable):
+    """Raised when the engine could not build an image; holds the last lines it said."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, lines: list[str]) -> None:
+        super().__init__(message)
+        self.lines = lines[-LAST_LINES:]
+
+
+class Images:
+    """The images of one engine. ``cache`` is a directory for what was found out about them."""
+
+    def __init__(self, engine: Engine, cache: Path) -> None:
+        self._engine = engine
+        self._facts = FactStore(engine, cache)
+
+    @cached_property
+    def builtin(self) -> str:
+        """The built-in image's reference: its tag is a key of its content."""
+        key = hashlib.sha256()
+        for path in _files(sources() / "base"):
+            key.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+        return f"{REPOSITORY}:{key.hexdigest()[:12]}"
+
+    def resolve(self, reference: str | None, on_line: Callable[[str], None] | None = None) -> ImageInfo:
+        """Return an image, pulled or (None: the built-in one) built when it is missing.
+
+        Raises ImageUnavailable.
+        """
+        name = reference or self.builtin
+        found = self._inspect(name)
+        if found:
+            return found
+        if reference is None:
+            return self.build(on_line=on_line)
+        self._pull(reference)
+        pulled = self._inspect(reference)
+        if not pulled:
+            raise ImageUnavailable(f"the image {reference} was pulled, but is not there")
+        return pulled
+
+    def probe(self, reference: str) -> ImageFacts:
+        """Find out what a local image holds; asked once for each image, and then known.
+
+        Raises ImageUnavailable: not there, without git (2.30 or newer) or without sh.
+        """
+        return self._facts.of(reference)
+
+    def build(
+        self, *, no_cache: bool = False, pull: bool = False, on_line: Callable[[str], None] | None = None
+    ) -> ImageInfo:
+        """Build the built-in image. Raises ImageUnavailable, BuildFailed."""
+        base = _base_of(sources() / "base" / "Dockerfile")
+        if pull or not self._inspect(base):
+            self._provide(base, on_line)
+        lines: list[str] = []
+        options = {"nocache": no_cache, "rm": True, "forcerm": True, "timeout": BUILD_LIMIT}
+        context = _tar(sources() / "base")
+        events = self._engine.ask(
+            self._engine.api.build,
+            fileobj=context,
+            custom_context=True,
+            tag=self.builtin,
+            labels={LABEL: "base"},
+            decode=True,
+            **options,
+        )
+        try:
+            for event in events:
+                _follow(event, lines, on_line)
+        except (OSError, ValueError) as error:
+            raise ImageUnavailable(
+                f"the engine stopped answering while it built the image: {error}"
+            ) from error
+        built = self._inspect(self.builtin)
+        if not built:
+            raise BuildFailed("the image was built, but is not there", lines)
+        return built
+
+    def list_images(self) -> list[ImageInfo]:
+        """Return the images prodigy has built, newest first."""
+        api = self._engine.api
+        found = self._engine.ask(api.images, filters={"label": LABEL})
+        containers = self._engine.ask(api.containers, all=True)
+        infos = [_info(image, containers) for image in found]
+        return sorted(infos, key=lambda info: info.created, reverse=True)
+
+    def prune(self, *, older_than: float | None, dry_run: bool) -> list[ImageInfo]:
+        """Remove the images prodigy built that no container uses; return them.
+
+        ``older_than`` is an age in seconds, None for any. ``dry_run`` removes nothing.
+        """
+        limit = time.time() - older_than if older_than is not None else None
+        doomed = [
+            info
+            for info in self.list_images()
+            if not info.used_by and (limit is None or info.created.timestamp() < limit)
+        ]
+        return doomed if dry_run else [info for info in doomed if self._removed(info)]
+
+    def _removed(self, info: ImageInfo) -> bool:
+        try:
+            self._engine.ask(self._engine.api.remove_image, info.id, force=False)
+        except EngineRefused as error:
+            # A container may have come since, or another tag may hold it.
+            if error.status in {404, 409}:
+                return False
+            raise
+        return True
+
+    def _inspect(self, reference: str) -> ImageInfo | None:
+        try:
+            return _info(self._engine.ask(self._engine.api.inspect_image, reference), [])
+        except EngineRefused as error:
+            if error.trouble is Trouble.NO_IMAGE:
+                return None
+            raise ImageUnavailable(f"{reference}: {error.message}") from error
+
+    def _pull(self, reference: str) -> None:
+        try:
+            self._engine.ask(self._engine.api.pull, reference)
+        except SandboxFailure as error:
+            raise ImageUnavailable(
+                f"the image {reference} is not here and cannot be pulled: {error.message}"
+            ) from error
+
+    def _provide(self, base: str, on_line: Callable[[str], None] | None) -> None:
+        """Pull the image the built-in one starts from, or make it from the distribution's packages."""
+        try:
+            self._pull(base)
+        except ImageUnavailable as refused:
+            if self._inspect(base):
+                return
+            self._bootstrap(base, refused, on_line)
+
+    def _bootstrap(self, base: str, refused: ImageUnavailable, on_line: Callable[[str], None] | None) -> None:
+        program = sources() / "debian-slim"
+        if os.getuid() != 0 or not program.is_file():
+            raise ImageUnavailable(
+                f"{refused.message}; as root on Debian or Ubuntu, prodigy can make it from packages",
+                help="load the image by hand, or name another with --image",
+            )
+        if on_line:
+            on_line(f"{base} cannot be pulled; making it from Debian's packages")
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{self._engine.facts.socket}"}
+        made = subprocess.run([str(program)], env=environment, capture_output=True, text=True, check=False)
+        if made.returncode or not self._inspect(base):
+            raise ImageUnavailable(made.stderr.strip() or f"{base} could not be made")
+
+
+def sources() -> Path:
+    """Return the directory of the image sources: packaged with prodigy, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    for place in (package / "_images", package.parent / "images"):
+        if (place / "base" / "Dockerfile").is_file():
+            return place
+    raise EnvironmentUnavailable(
+        "this installation of prodigy lacks its image sources", help="install it again"
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.is_file())
+
+
+def _tar(directory: Path) -> io.BytesIO:
+    """Pack a build context whose bytes depend on nothing but the files' names and contents."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path in _files(directory):
+            entry = tarfile.TarInfo(path.name)
+            entry.size = path.stat().st_size
+            entry.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            with path.open("rb") as file:
+                archive.addfile(entry, file)
+    buffer.seek(0)
+    return buffer
+
+
+def _base_of(dockerfile: Path) -> str:
+    lines = dockerfile.read_text(encoding="utf-8").splitlines()
+    return next(line.split()[1] for line in lines if line.upper().startswith("FROM "))
+
+
+def _follow(event: dict[str, Any], lines: list[str], on_line: Callable[[str], None] | None) -> None:
+    for line in str(event.get("stream", "")).splitlines():
+        if line.strip():
+            lines.append(line)
+            if on_line:
+                on_line(line)
+    if "error" in event:
+        raise BuildFailed(f"the image could not be built: {event['error']}", lines)
+
+
+def _info(image: dict[str, Any], containers: list[dict[str, Any]]) -> ImageInfo:
+    created = image["Created"]
+    when = (
+        datetime.fromtimestamp(created, UTC)
+        if isinstance(created, int)
+        else datetime.fromisoformat(f"{created[:19]}+00:00")
+    )
+    identifier = str(image["Id"])
+    users = [
+        box["Names"][0].lstrip("/")
+        for box in containers
+        if box.get("ImageID") == identifier and box.get("Names")
+    ]
+    tags = image.get("RepoTags") or []
+    digests = image.get("RepoDigests") or []
+    return ImageInfo(
+        reference=tags[0] if tags else identifier,
+        id=identifier,
+        digest=digests[0].partition("@")[2] if digests else None,
+        size=int(image.get("Size", 0)),
+        created=when,
+        used_by=tuple(sorted(users)),
+    )

@@ -1,0 +1,110 @@
+# Runs one step and reports on it. Only POSIX sh, and built-ins wherever a process would cost time.
+#
+# Arguments: worktree, directory to start in (relative, or empty), 1 to count uncommitted paths, the cgroup
+# file system, the file for the input; then the step's own argument vector.
+# Standard input: a line with the mark that frames reports and the input's size in bytes ("-": none),
+# then the input itself.
+# Reports, on stderr, as MARK:TEXT; --
+#   W reason                          the directory cannot be started in; nothing ran
+#   I reason                          the input could not be stored; nothing ran
+#   B pid start oom_kills head        the step begins
+#   E code                            the step's own process has ended
+#   H head descends oom_kills dirty   all is known; MARK:O; on stdout closes that stream too
+root=$1 cwd=$2 survey=$3 cgroup=$4 file=$5
+shift 5
+IFS=' ' read -r mark size || exit 125
+path=${PATH-}
+PATH=$path:/usr/local/bin:/usr/bin:/bin
+# The step may be asked to end; this shell stays to report (its children get the default action back).
+trap : TERM INT HUP
+
+report() { printf '%s:%s;' "$mark" "$1" >&2; }
+
+# A step's environment may point git elsewhere, but the question is always about the worktree.
+git_here() {
+    unset GIT_DIR GIT_WORK_TREE GIT_COMMON_DIR GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_NAMESPACE
+    git -C "$root" "$@" 2>/dev/null </dev/null
+}
+
+head_commit() { git_here rev-parse --quiet --verify 'HEAD^{commit}' || printf -- -; }
+
+count_oom_kills() {
+    oom=0
+    for events in "$cgroup/memory.events" "$cgroup/memory/memory.oom_control"; do
+        [ -r "$events" ] || continue
+        while read -r key value; do
+            [ "$key" = oom_kill ] && oom=$value
+        done <"$events"
+    done
+}
+
+read_start_time() {
+    stat=
+    while IFS= read -r line; do stat=$stat$line; done <"/proc/$$/stat"
+    # shellcheck disable=SC2086 # the fields are to be split
+    set -- ${stat##*) }
+    start=${20}
+}
+
+enter() {
+    cd "$root" 2>/dev/null || { reason="the worktree is not there"; return 1; }
+    [ -n "$cwd" ] || return 0
+    top=$(pwd -P)
+    cd "./$cwd" 2>/dev/null || { reason="no such directory"; return 1; }
+    case $(pwd -P)/ in
+        "$top"/*) return 0 ;;
+    esac
+    reason="it is outside the worktree"
+    return 1
+}
+
+store_input() {
+    [ -d "${file%/*}" ] || mkdir -p "${file%/*}" || return 1
+    (umask 077 && cat >"$file") || return 1
+    [ "$(wc -c <"$file")" -eq "$size" ]
+}
+
+if [ "$size" != - ] && ! store_input 2>/dev/null; then
+    rm -f "$file"
+    report "I"
+    exit 125
+fi
+if ! enter; then
+    report "W $reason"
+    exit 125
+fi
+read_start_time
+count_oom_kills
+before=$(head_commit)
+report "B $$ $start $oom $before"
+
+(
+    PATH=$path
+    exec "$@"
+) </dev/null
+code=$?
+
+report "E $code"
+[ "$size" = - ] || rm -f "$file"
+count_oom_kills
+after=$(head_commit)
+descends=0
+if [ "$after" != - ]; then
+    if [ "$before" = "$after" ] || [ "$before" = - ]; then
+        descends=1
+    elif (git_here merge-base --is-ancestor "$before" "$after"); then
+        descends=1
+    fi
+fi
+dirty=-
+if [ "$survey" = 1 ]; then
+    if [ -d "${file%/*}" ] || mkdir -p "${file%/*}"; then
+        (git_here status --porcelain -z --no-renames >"$file.status") \
+            && dirty=$(tr -cd '\000' <"$file.status" | wc -c)
+        rm -f "$file.status"
+    fi
+fi
+# shellcheck disable=SC2086 # wc pads its number in some implementations
+report "H $after $descends $oom $(echo $dirty)"
+printf '%s:O;' "$mark"
+exit "$code"
