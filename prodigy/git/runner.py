@@ -1,0 +1,256 @@
+"""The one place that starts git on the host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from prodigy.errors import GitFailed, RepositoryUnusable
+from prodigy.git.shown import shown_lines
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+CHUNK = 1 << 16
+"""Bytes moved at a time between processes. Not more than a pipe holds, so one chunk never blocks."""
+
+_STDERR_KEPT = 16 << 10
+
+_LIMITS = ("--as=4294967296", "--data=2147483648", "--cpu=120", "--fsize=2147483648", "--core=0")
+"""Address space, heap, CPU seconds, file size: for commands that read objects an agent made."""
+
+_QUIET = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """git with one fixed environment. Nothing of the caller's environment but PATH reaches it.
+
+    ``user`` (uid, gid): run as that user; None: as the caller.
+    """
+
+    env: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    user: tuple[int, int] | None = None
+
+    @classmethod
+    def hardened(cls, git_dir: Path, config: Path, *, work_tree: Path | None = None) -> Git:
+        """Return git for a repository only the host writes: ``config`` is all the configuration it has."""
+        env = {
+            **_QUIET,
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": "/nonexistent",
+            "XDG_CONFIG_HOME": "/nonexistent",
+            "GIT_DIR": str(git_dir),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(config),
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_CEILING_DIRECTORIES": str(git_dir.parent),
+        }
+        if work_tree:
+            env["GIT_WORK_TREE"] = str(work_tree)
+        return cls(env)
+
+    @classmethod
+    def as_owner(cls, root: Path) -> Git:
+        """Return git for the user's repository, as its owner where the caller is root.
+
+        The user's own configuration applies (ignore rules, filters, identity), but no hook and no
+        file-system monitor runs. Files written belong to the repository's owner.
+        """
+        status = root.stat()
+        foreign = os.geteuid() == 0 and status.st_uid != 0
+        home = _home_of(status.st_uid) if foreign else os.environ.get("HOME", _home_of(os.geteuid()))
+        env = {**_QUIET, "PATH": os.environ.get("PATH", os.defpath), "HOME": home}
+        if not foreign and "XDG_CONFIG_HOME" in os.environ:
+            env["XDG_CONFIG_HOME"] = os.environ["XDG_CONFIG_HOME"]
+        settings = (
+            *("core.hooksPath=/dev/null", "core.fsmonitor=false", "safe.directory=*"),
+            *("gc.auto=0", "maintenance.auto=false", "fetch.recurseSubmodules=false"),
+        )
+        options = ("-C", str(root), *(part for setting in settings for part in ("-c", setting)))
+        return cls(env, options, (status.st_uid, status.st_gid) if foreign else None)
+
+    def having(self, env: Mapping[str, str]) -> Git:
+        """Return the same with more variables."""
+        return replace(self, env={**self.env, **env})
+
+    def run(
+        self,
+        *args: str,
+        data: bytes | Iterable[bytes] = b"",
+        ok: tuple[int, ...] = (0,),
+        limited: bool = False,
+        timeout: float = 120.0,
+        most: int = 256 << 20,
+    ) -> Answer:
+        """Run to the end and return what git wrote: at most ``most`` bytes, within ``timeout`` seconds.
+
+        Raises GitFailed when the exit code is not in ``ok``, or a limit was passed.
+        """
+        with self.stream(*args, data=data, limited=limited, timeout=timeout) as running:
+            out = running.stdout.read(most + 1)
+            if len(out) > most:
+                raise GitFailed(f"git {running.verb} wrote more than {most} bytes")
+            return Answer(running.finish(ok), out)
+
+    def text(self, *args: str, limited: bool = False) -> str:
+        """Run and return what git wrote as text, without the last newline. Raises as ``run``."""
+        return os.fsdecode(self.run(*args, limited=limited).out).rstrip("\n")
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        *args: str,
+        data: bytes | Iterable[bytes] = b"",
+        limited: bool = False,
+        timeout: float = 120.0,
+    ) -> Iterator[Running]:
+        """Run while the caller reads ``stdout``; the caller ends with ``finish``. Leaving kills it."""
+        verb = args[0] if args[0] != "-c" else args[2]
+        running = Running(verb, self._spawn([*self.options, *args], limited=limited), data, timeout)
+        try:
+            yield running
+        finally:
+            running.close()
+
+    def _spawn(self, args: list[str], *, limited: bool) -> subprocess.Popen[bytes]:
+        try:
+            from git.cmd import Git as GitPython
+        except ImportError as error:
+            raise RepositoryUnusable("git is not installed, or not on PATH") from error
+        # GitPython hands its caller's whole environment on; only `env -i` keeps GIT_* and secrets out.
+        clean = ["env", "-i", *(f"{name}={value}" for name, value in self.env.items()), "git", *args]
+        command = ["prlimit", *_LIMITS, *clean] if limited else clean
+        extra: dict[str, object] = (
+            {"user": self.user[0], "group": self.user[1], "extra_groups": []} if self.user else {}
+        )
+        # A session of its own: Ctrl-C at the terminal reaches prodigy, which decides what ends.
+        start = {"start_new_session": True, **extra}
+        wrapped = GitPython("/").execute(command, istream=-1, as_process=True, **start)
+        process = cast("subprocess.Popen[bytes]", wrapped.proc)
+        wrapped.proc = None  # the wrapper would end the process when it is collected
+        return process
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a finished git command said."""
+
+    code: int
+    out: bytes
+
+
+@dataclass(slots=True)
+class Running:
+    """A git command at work; ``stdout`` is read by the caller."""
+
+    verb: str
+    process: subprocess.Popen[bytes]
+    data: bytes | Iterable[bytes]
+    timeout: float
+    stdout: BinaryIO = field(init=False)
+    _stderr: bytearray = field(default_factory=bytearray)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _timer: threading.Timer = field(init=False)
+    _late: bool = False
+    _fault: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.stdout = cast("BinaryIO", self.process.stdout)
+        self._timer = threading.Timer(self.timeout, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+        self._in_background(self._collect)
+        if isinstance(self.data, bytes) and len(self.data) <= CHUNK:
+            self._feed([self.data])
+        else:
+            self._in_background(self._feed, [self.data] if isinstance(self.data, bytes) else self.data)
+
+    def finish(self, ok: tuple[int, ...] = (0,)) -> int:
+        """Wait for the end and return the exit code.
+
+        Raises GitFailed when it is not in ``ok`` or the time ran out, and whatever the input raised.
+        """
+        code = self.process.wait()
+        self._threads[0].join()
+        if self._late:
+            raise GitFailed(f"git {self.verb} did not end within {self.timeout:g} s")
+        if code in ok:
+            for thread in self._threads[1:]:
+                thread.join()
+        # After a failure the input may still wait for its source: the caller closes that.
+        if self._fault:
+            raise self._fault
+        if code not in ok:
+            raise GitFailed(f"git {self.verb} failed (exit code {code}): {self.stderr or 'no message'}")
+        return code
+
+    @property
+    def stderr(self) -> str:
+        """The end of git's messages, safe to show."""
+        return shown_lines(bytes(self._stderr)).strip()
+
+    def close(self) -> None:
+        """Kill what still runs, and free everything."""
+        self._timer.cancel()
+        if self.process.poll() is None:
+            self._kill()
+            self.process.wait()
+        self._threads[0].join()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+    def _in_background(self, work: object, *args: object) -> None:
+        thread = threading.Thread(target=cast("None", work), args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _feed(self, chunks: Iterable[bytes]) -> None:
+        sink = cast("BinaryIO", self.process.stdin)
+        try:
+            with sink:
+                for chunk in chunks:
+                    sink.write(chunk)
+        except BrokenPipeError:
+            return  # git ended first; its exit code says why
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._fault = error
+            self._kill()
+
+    def _collect(self) -> None:
+        stream = cast("BinaryIO", self.process.stderr)
+        while chunk := stream.read(CHUNK):
+            self._stderr += chunk
+            del self._stderr[:-_STDERR_KEPT]
+
+    def _expire(self) -> None:
+        self._late = True
+        self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _home_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return "/nonexistent"
