@@ -134,6 +134,8 @@ class ItemResult(Frozen):
     duration: float = 0.0
     agent_id: str = ""
     log: str | None = None
+    base: str | None = None
+    """The commit the agent started from."""
     ref: str | None = None
     """Where the commits of a failed item are kept in the session's store."""
     conflict: dict[str, Any] | None = None

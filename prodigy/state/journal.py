@@ -1,0 +1,126 @@
+"""What one session did, in order: steps, items, events, and intents for effects outside the database."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from prodigy.values import Event, ItemResult, StepResult
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from prodigy.state.database import Database
+
+EffectKind = Literal["container", "workspace", "ref", "publish", "store"]
+
+
+class Journal:
+    """Appends to one session's history. Safe to use from several threads.
+
+    Events are kept until the next durable record and written in its transaction, so that an event is
+    on disk before anything acts on the state it reports.
+    """
+
+    def __init__(self, database: Database, session_id: str) -> None:
+        self._database = database
+        self._session = session_id
+        self._pending: list[Event] = []
+        self._pending_lock = threading.Lock()
+
+    def event(self, event: Event) -> None:
+        """Add an event; durable with the next record, or with ``flush``."""
+        with self._pending_lock:
+            self._pending.append(event)
+
+    def flush(self) -> None:
+        """Make all events so far durable."""
+        with self._write():
+            pass
+
+    def step(self, result: StepResult, item: str = "") -> None:
+        """Record a finished step."""
+        with self._write() as tx:
+            tx.execute(
+                "INSERT INTO step SELECT ?1, ?2, ?3, count(*), ?4 FROM step "
+                "WHERE session = ?1 AND item = ?2 AND path = ?3",
+                (self._session, item, result.path, result.model_dump_json()),
+            )
+
+    def items(self, planned: list[ItemResult]) -> None:
+        """Record all items of a map phase before the first agent starts."""
+        with self._write() as tx:
+            tx.executemany(
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?)",
+                ((self._session, r.item_id, r.index, r.status, r.model_dump_json()) for r in planned),
+            )
+
+    def item(self, result: ItemResult) -> None:
+        """Record what became of an item."""
+        with self._write() as tx:
+            tx.execute(
+                "UPDATE item SET status = ?, record = ? WHERE session = ? AND item_id = ?",
+                (result.status, result.model_dump_json(), self._session, result.item_id),
+            )
+
+    def intend(self, *effects: tuple[EffectKind, str]) -> tuple[int, ...]:
+        """Record effects that are about to happen; durable before this returns. Gives their numbers."""
+        at = datetime.now(UTC).isoformat()
+        with self._write() as tx:
+            return tuple(
+                tx.execute(
+                    "INSERT INTO effect (session, kind, name, state, at) VALUES (?, ?, ?, 'intended', ?)",
+                    (self._session, kind, name, at),
+                ).lastrowid
+                or 0
+                for kind, name in effects
+            )
+
+    def settle(self, *numbers: int) -> None:
+        """Record that intended effects are done or undone: nothing of them needs recovery."""
+        with self._write() as tx:
+            tx.executemany("UPDATE effect SET state = 'settled' WHERE id = ?", ((n,) for n in numbers))
+
+    def unsettled(self) -> list[tuple[int, str, str]]:
+        """Effects that may exist although nothing says they were completed: number, kind, name."""
+        rows = self._database.read(
+            "SELECT id, kind, name FROM effect WHERE session = ? AND state = 'intended' ORDER BY id",
+            self._session,
+        )
+        return [(int(number), kind, name) for number, kind, name in rows]
+
+    def steps(self) -> list[StepResult]:
+        """All recorded steps, in order."""
+        rows = self._database.read("SELECT record FROM step WHERE session = ? ORDER BY rowid", self._session)
+        return [StepResult.model_validate_json(text) for (text,) in rows]
+
+    def item_results(self) -> list[ItemResult]:
+        """All recorded items, in item order."""
+        rows = self._database.read(
+            "SELECT record FROM item WHERE session = ? ORDER BY position", self._session
+        )
+        return [ItemResult.model_validate_json(text) for (text,) in rows]
+
+    def events(self) -> list[Event]:
+        """All durable events, in order."""
+        rows = self._database.read("SELECT record FROM event WHERE session = ? ORDER BY seq", self._session)
+        return [Event.model_validate_json(text) for (text,) in rows]
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._pending_lock:
+            events, self._pending = self._pending, []
+        try:
+            with self._database.transaction() as tx:
+                tx.executemany(
+                    "INSERT INTO event (session, type, at, record) VALUES (?, ?, ?, ?)",
+                    ((self._session, e.type, e.at.isoformat(), e.model_dump_json()) for e in events),
+                )
+                yield tx
+        except BaseException:
+            with self._pending_lock:
+                self._pending[:0] = events
+            raise
