@@ -1,0 +1,124 @@
+"""Removing what a session left: its workspace and store, or all that a dead process could not remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prodigy.errors import EnvironmentUnavailable, ProdigyError
+from prodigy.git.recovery import recover_session
+from prodigy.git.tree import delete_tree
+from prodigy.owner import Owner
+from prodigy.state.sessions import Sessions
+
+if TYPE_CHECKING:
+    from prodigy.run.context import RunContext
+    from prodigy.sandbox.docker.leftovers import Leftover
+    from prodigy.state.database import Database
+    from prodigy.state.sessions import SessionRecord
+
+
+def discard(context: RunContext) -> None:
+    """Remove a finished session's workspace and store; its record, logs and artifacts stay."""
+    workspace = context.workspaces.open_session()
+    if workspace is not None:
+        workspace.remove()
+    context.store.delete()
+    context.sessions.update(context.record.id, workspace_state="none")
+    context.bus.emit("worktree_cleaned", path=context.record.workspace)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Something a dead process left behind."""
+
+    kind: str
+    name: str
+    session: str | None
+    leftover: Leftover | None = None
+
+
+class Orphans:
+    """Finds and removes what belongs to no living process.
+
+    Engine objects are found by their labels, and only by them; sessions by their recorded owner.
+    """
+
+    def __init__(self, home: Path, database: Database) -> None:
+        self._home = home
+        self._sessions = Sessions(database)
+
+    def find(self, session: str | None = None) -> list[Orphan]:
+        """Everything orphaned, or what of it belongs to one session."""
+        found = [*self._engine_objects(), *self._dead_sessions()]
+        return [orphan for orphan in found if session is None or orphan.session == session]
+
+    def _dead_sessions(self) -> list[Orphan]:
+        return [
+            Orphan("session", record.workspace, record.id)
+            for record in self._sessions.all()
+            if _abandoned(record)
+        ]
+
+    def _engine_objects(self) -> list[Orphan]:
+        from prodigy.sandbox.docker.engine import connect
+        from prodigy.sandbox.docker.leftovers import find_leftovers
+
+        try:
+            engine = connect()
+        except EnvironmentUnavailable:
+            if any(_abandoned(s) and s.settings.get("sandbox") == "docker" for s in self._sessions.all()):
+                raise
+            return []
+        return [
+            Orphan(item.kind, item.name, item.labels.get("prodigy.session"), item)
+            for item in find_leftovers(engine, str(self._home))
+            if _owner_is_dead(item.labels.get("prodigy.owner", ""))
+        ]
+
+    def remove(self, orphans: list[Orphan]) -> list[str]:
+        """Remove orphans; gives a sentence for each that could not be removed.
+
+        A dead session loses its agents' workspaces and half-made parts; its own workspace stays.
+        """
+        from prodigy.sandbox.docker.engine import connect
+        from prodigy.sandbox.docker.leftovers import remove_leftovers
+
+        objects = [orphan.leftover for orphan in orphans if orphan.leftover is not None]
+        problems = remove_leftovers(connect(), objects) if objects else []
+        for orphan in orphans:
+            if orphan.kind == "session" and orphan.session is not None:
+                try:
+                    recover_session(self._home, orphan.session)
+                except (ProdigyError, OSError) as error:
+                    problems.append(f"{orphan.session}: {error}")
+                    continue
+                self._sessions.update(
+                    orphan.session,
+                    status="interrupted",
+                    finished_at=datetime.now(UTC),
+                    error="the process that ran it ended without finishing",
+                )
+        return problems
+
+
+def _owner_is_dead(label: str) -> bool:
+    owner = Owner.parse(label)
+    return owner is not None and not owner.alive()
+
+
+def _abandoned(record: SessionRecord) -> bool:
+    return record.status == "running" and _owner_is_dead(record.owner)
+
+
+def delete_session(home: Path, sessions: Sessions, record: SessionRecord) -> None:
+    """Remove a session wholly: workspace, store, logs, artifacts, record.
+
+    Raises ProdigyError when a part of it cannot be removed; the record then stays.
+    """
+    recover_session(home, record.id)
+    delete_tree(Path(record.workspace))
+    delete_tree(home / "sessions" / record.id)
+    sessions.delete(record.id)

@@ -1,0 +1,92 @@
+"""From a step to what is executed: a rendered command, its input, its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from typing import TYPE_CHECKING
+
+import yaml
+
+from prodigy.errors import StepError
+from prodigy.sandbox.protocol import INPUT
+from prodigy.values import ErrorKind
+from prodigy.workflow.render import render_plain
+from prodigy.workflow.shell_text import render_shell
+
+if TYPE_CHECKING:
+    from prodigy.workflow.models import Step, WriteFile
+    from prodigy.workflow.scope import Scope
+
+CLAUDE_VARIABLES = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+)
+"""What ``credentials: env`` hands to the Claude process."""
+
+_CLAUDE = 'exec claude -p --output-format text --permission-mode bypassPermissions < "$1"'
+
+# Walks the path one directory at a time, so that no link on the way can lead outside; the file appears
+# under its name only when it is whole.
+_WRITE_FILE = r"""
+fail() { printf 'write_file: %s\n' "$1" >&2; exit 2; }
+rest=$1 mode=$2 parents=$3 input=$4 root=$(pwd -P)
+while :; do
+    case $rest in */*) part=${rest%%/*} rest=${rest#*/} ;; *) break ;; esac
+    case $part in '' | .) continue ;; esac
+    if [ "$parents" = yes ] && [ ! -e "./$part" ] && [ ! -L "./$part" ]; then mkdir "./$part"; fi
+    [ -d "./$part" ] || fail "the directory '$part' does not exist (create_dirs makes it)"
+    cd -P "./$part" || fail "the directory '$part' cannot be entered"
+    case $(pwd -P) in "$root" | "$root"/*) ;; *) fail "'$1' leads outside the workspace" ;; esac
+done
+if [ -L "./$rest" ] || [ -d "./$rest" ]; then fail "'$1' is a link or a directory"; fi
+new=./.$$.prodigy
+cat "$input" > "$new" && chmod "$mode" "$new" && mv -f "$new" "./$rest" || fail "'$1' cannot be written"
+printf 'Wrote %s bytes to %s\n' "$5" "$1"
+"""
+
+
+def render(step: Step, scope: Scope, interpreter: str) -> tuple[tuple[str, ...], bytes]:
+    """The argument vector of a step and the input it is given.
+
+    Raises StepError when a placeholder has no value, or a file to write is not what it must be.
+    """
+    if step.shell is not None:
+        return (interpreter, INPUT), render_shell(step.shell, scope).encode(errors="surrogateescape")
+    if step.claude is not None:
+        return ("sh", "-c", _CLAUDE, "sh", INPUT), render_plain(step.claude, scope).encode()
+    if step.write_file is None:
+        raise TypeError(step.path)
+    path = _safe_path(render_plain(step.write_file.path, scope))
+    content = _content(step.write_file, render_plain(step.write_file.content, scope)).encode()
+    parents = "yes" if step.write_file.create_dirs else "no"
+    arguments = (path, step.write_file.mode, parents, INPUT, str(len(content)))
+    return ("sh", "-c", _WRITE_FILE, "sh", *arguments), content
+
+
+def claude_environment() -> dict[str, str]:
+    """The caller's credentials for Claude, as ``credentials: env`` asks."""
+    return {name: os.environ[name] for name in CLAUDE_VARIABLES if os.environ.get(name)}
+
+
+def _safe_path(path: str) -> str:
+    parts = path.split("/")
+    if not path or path.endswith("/") or "\0" in path or posixpath.isabs(path):
+        raise StepError(ErrorKind.WRITE_FILE, f"'{path}' is no file path relative to the workspace")
+    if ".." in parts or any(part.lower() == ".git" for part in parts):
+        raise StepError(ErrorKind.WRITE_FILE, f"'{path}' leaves the workspace or enters .git")
+    return path
+
+
+def _content(spec: WriteFile, content: str) -> str:
+    try:
+        if spec.format == "json":
+            return json.dumps(json.loads(content), indent=2, ensure_ascii=False) + "\n"
+        if spec.format == "yaml":
+            return yaml.safe_dump(yaml.safe_load(content), sort_keys=False, allow_unicode=True)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise StepError(ErrorKind.WRITE_FILE, f"the content is not valid {spec.format}: {error}") from error
+    return content

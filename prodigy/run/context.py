@@ -1,0 +1,131 @@
+"""Everything the phases of one run share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from prodigy.owner import Owner
+from prodigy.run.station import Station
+from prodigy.sandbox.protocol import SandboxSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prodigy.git.merging import SessionMerger
+    from prodigy.git.repository import UserRepository
+    from prodigy.git.store import Store
+    from prodigy.git.workspace import Workspaces
+    from prodigy.run.attempt import Place
+    from prodigy.run.events import Bus
+    from prodigy.run.machine import Machine
+    from prodigy.run.plan import Plan
+    from prodigy.run.stop import Stop
+    from prodigy.state.journal import Journal
+    from prodigy.state.sessions import SessionRecord, Sessions
+    from prodigy.values import MountSpec
+    from prodigy.workflow.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One session at work."""
+
+    home: Path
+    record: SessionRecord
+    plan: Plan
+    repository: UserRepository
+    store: Store
+    merger: SessionMerger
+    workspaces: Workspaces
+    machine: Machine
+    sessions: Sessions
+    journal: Journal
+    bus: Bus
+    stop: Stop
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def directory(self) -> Path:
+        """The session's own directory: logs and artifacts."""
+        return self.home / "sessions" / self.record.id
+
+    def station(self, mount: MountSpec, *, phase: str, item: str = "", name: str = "") -> Station:
+        """A sandbox for one phase or agent, not opened yet."""
+        spec = SandboxSpec(
+            name="-".join(("prodigy", self.record.id.removeprefix("session-"), name or phase)),
+            mount=mount,
+            labels={
+                "prodigy.home": str(self.home),
+                "prodigy.session": self.record.id,
+                "prodigy.phase": phase,
+                "prodigy.item": item,
+                "prodigy.owner": str(Owner.current()),
+            },
+            image=self.machine.image,
+            network=self.plan.settings.network,
+            limits=self.plan.limits,
+            stop_grace=self.plan.settings.stop_grace,
+            guarded=(str(self.repository.root),),
+        )
+        bus = self.bus.at(phase=phase, item=item or None)
+        return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
+
+    def environment(self, phase: str, root: str, item_id: str = "") -> dict[str, str]:
+        """The variables every step of a phase sees, besides its own."""
+        fixed = {
+            "PRODIGY_AUTOMATION": "true",
+            "PRODIGY_SESSION_ID": self.record.id,
+            "PRODIGY_WORKFLOW": self.record.workflow_name,
+            "PRODIGY_PHASE": phase,
+            "PROJECT_ROOT": root,
+            "WORKTREE": root,
+        }
+        if item_id:
+            fixed["PRODIGY_ITEM_ID"] = item_id
+        return {**self.plan.workflow.env, **fixed}
+
+    def deadline(self, phase_timeout: float | None) -> float | None:
+        """Monotonic time at which a phase that starts now must be over."""
+        ends = []
+        if phase_timeout is not None:
+            ends.append(time.monotonic() + phase_timeout)
+        if self.plan.workflow.timeout is not None:
+            ends.append(self.started + self.plan.workflow.timeout)
+        return min(ends, default=None)
+
+    def base_scope(self) -> Scope:
+        """The names every phase sees."""
+        from prodigy.workflow.scope import Scope
+
+        workflow = {"name": self.record.workflow_name, "id": self.record.id, "mode": self.record.mode}
+        return Scope({"workflow": workflow}, dict(self.plan.workflow.env))
+
+    def place(
+        self,
+        station: Station,
+        *,
+        phase: str,
+        worktree: Path,
+        timeout: float | None = None,
+        item_id: str = "",
+        name: str = "",
+        survey: bool = True,
+    ) -> Place:
+        """Where the steps of a phase or agent run."""
+        from prodigy.run.attempt import Place
+
+        return Place(
+            station=station,
+            bus=self.bus.at(phase=phase, item=item_id or None),
+            journal=self.journal,
+            stop=self.stop,
+            logs=self.directory / "logs" / (name or phase),
+            worktree=str(worktree),
+            environment=self.environment(phase, station.sandbox().root, item_id),
+            interpreter=self.plan.settings.interpreter,
+            guarded=str(self.repository.root),
+            deadline=self.deadline(timeout),
+            survey=survey,
+        )

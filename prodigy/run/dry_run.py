@@ -1,0 +1,69 @@
+"""What a run would do, without doing any of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prodigy.run.header import notes, settings
+from prodigy.sandbox.protocol import WORKSPACE
+from prodigy.workflow import items as work_items
+
+if TYPE_CHECKING:
+    from prodigy.git.repository import UserRepository
+    from prodigy.run.plan import Plan
+    from prodigy.workflow.models import MapPhase, Phase, Step
+
+
+def describe_plan(plan: Plan, repository: UserRepository) -> dict[str, Any]:
+    """The document ``prodigy.plan/1``: phases, steps and items as far as they are known beforehand."""
+    return {
+        "workflow": plan.workflow.name,
+        "mode": plan.workflow.mode,
+        "base_commit": repository.head,
+        "target": repository.branch,
+        "settings": [list(row) for row in settings(plan, None) + notes(plan, repository)],
+        "phases": [_phase(plan, name, phase) for name, phase in plan.phases()],
+        "items": _items(plan.workflow.map) if plan.workflow.map else None,
+        "claude_steps": sum(step.claude is not None for step in plan.steps()),
+        "merge": {"ask": "asked at the end", "yes": "without a question", "never": "never"}[plan.merge],
+    }
+
+
+def _phase(plan: Plan, name: str, phase: Phase) -> dict[str, Any]:
+    mount = "one for each agent" if name == "map" else "the session workspace"
+    return {
+        "name": name,
+        "mounts": [{"path": WORKSPACE, "mode": "rw", "what": mount}] if plan.sandbox == "docker" else [],
+        "timeout": phase.timeout,
+        "environment": sorted(plan.workflow.env),
+        "steps": [_step(step) for step in phase.steps],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    text = step.shell or step.claude or (step.write_file.path if step.write_file else "")
+    return {
+        "path": step.path,
+        "name": step.name,
+        "kind": step.kind,
+        "text": text,
+        "timeout": step.timeout,
+        "working_dir": step.working_dir,
+        "commit_required": step.commit_required,
+        "retry": step.retry.model_dump(mode="json") if step.retry else None,
+        "on_failure": [_step(inner) for inner in step.on_failure.steps] if step.on_failure else None,
+    }
+
+
+def _items(flow: MapPhase) -> dict[str, Any]:
+    source = flow.input
+    if source.kind != "inline":
+        return {"known": False, "source": source.text or ", ".join(source.patterns), "kind": source.kind}
+    found = work_items.number_items(work_items.select(source.document, flow.json_path))
+    kept = found[: flow.max_items]
+    return {
+        "known": True,
+        "input": len(found),
+        "selected": len(kept),
+        "items": [{"id": item_id, "item": item} for item_id, item in kept],
+    }

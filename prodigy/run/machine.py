@@ -1,0 +1,74 @@
+"""What this machine offers a run: a backend, the owner of its workspaces, an image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prodigy.errors import EnvironmentUnavailable, ImageUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prodigy.run.plan import Plan
+    from prodigy.sandbox.docker.engine import Engine
+    from prodigy.sandbox.protocol import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where the sandboxes of a run are opened."""
+
+    backend: Backend
+    owner: tuple[int, int]
+    """uid and gid a workspace must belong to while a sandbox has it."""
+    image: str
+    """Image id, empty for the host backend."""
+    image_name: str
+    unenforced: tuple[str, ...] = ()
+    """Settings this backend cannot enforce."""
+    engine: Engine | None = None
+
+
+def prepare(plan: Plan, home: Path) -> Machine:
+    """Find the engine and the image, and see that both can do what the plan asks.
+
+    Raises EngineUnavailable, ImageUnavailable, EnvironmentUnavailable: nothing was created.
+    """
+    if plan.uses_claude:
+        _require_credentials()
+    if plan.sandbox == "host":
+        from prodigy.sandbox.host import HostBackend
+
+        backend = HostBackend()
+        owner = (os.getuid(), os.getgid())
+        return Machine(backend, owner, "", "", unenforced=tuple(HostBackend.limits_not_enforced))
+    from prodigy.sandbox.docker.backend import DockerBackend
+    from prodigy.sandbox.docker.engine import connect
+    from prodigy.sandbox.images import Images
+
+    engine = connect()
+    engine.require_local(home)
+    images = Images(engine, home / "images")
+    info = images.resolve(plan.settings.image)
+    facts = images.probe(info.id)
+    if plan.settings.interpreter == "bash" and not facts.bash:
+        raise ImageUnavailable(f"the image {info.reference} has no bash, which `interpreter: bash` asks for")
+    return Machine(
+        DockerBackend(engine, images),
+        engine.owner,
+        info.id,
+        f"{info.reference} ({info.digest or info.id})",
+        engine=engine,
+    )
+
+
+def _require_credentials() -> None:
+    from prodigy.run.command import claude_environment
+
+    if not claude_environment():
+        raise EnvironmentUnavailable(
+            "the workflow has claude steps with `credentials: env`, but no Claude credentials are set here",
+            help="set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN",
+        )

@@ -1,0 +1,115 @@
+"""What a run will do, settled before anything starts: the workflow with the command line's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from prodigy.errors import UsageError
+from prodigy.sandbox.protocol import Limits
+from prodigy.values import Frozen
+from prodigy.workflow.models import SandboxSettings, Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prodigy.workflow.models import Phase, Step
+
+SandboxKind = Literal["docker", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings given on the command line; None where nothing was."""
+
+    sandbox: SandboxKind = "docker"
+    image: str | None = None
+    network: Literal["none", "bridge"] | None = None
+    cpus: float | None = None
+    memory: int | None = None
+    max_parallel: int | None = None
+    merge: Literal["ask", "yes", "never"] = "ask"
+
+
+class Plan(Frozen):
+    """A workflow with its final settings; stored with the session."""
+
+    workflow: Workflow
+    workflow_file: str
+    sandbox: SandboxKind = "docker"
+    settings: SandboxSettings = SandboxSettings()
+    max_parallel: int = 1
+    merge: Literal["ask", "yes", "never"] = "ask"
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of each container."""
+        return Limits(cpus=self.settings.cpus, memory=self.settings.memory, pids=self.settings.pids)
+
+    def phases(self) -> Iterator[tuple[str, Phase]]:
+        """Every phase the file has, with its name, in the order they run."""
+        flow = self.workflow
+        agents = flow.map.agent_template if flow.map else None
+        named = (
+            ("commands", flow.commands),
+            ("setup", flow.setup),
+            ("map", agents),
+            ("reduce", flow.reduce),
+            ("merge", flow.merge),
+        )
+        return ((name, phase) for name, phase in named if phase is not None)
+
+    def steps(self) -> Iterator[Step]:
+        """Every step of every phase, handlers' steps included."""
+        pending = [step for _, phase in self.phases() for step in phase.steps]
+        while pending:
+            step = pending.pop(0)
+            yield step
+            if step.on_failure is not None:
+                pending[:0] = step.on_failure.steps
+
+    @property
+    def uses_claude(self) -> bool:
+        """Whether any step runs Claude."""
+        return any(step.claude is not None for step in self.steps())
+
+
+def make_plan(workflow: Workflow, workflow_file: str, overrides: Overrides) -> Plan:
+    """Merge the command line over the file.
+
+    Raises UsageError for settings that contradict each other: nothing is dropped silently.
+    """
+    changes = {
+        name: value
+        for name in ("image", "network", "cpus", "memory")
+        if (value := getattr(overrides, name)) is not None
+    }
+    if overrides.sandbox == "host":
+        written = [f"--{name}" for name in changes]
+        if written:
+            raise UsageError(f"{', '.join(written)} cannot act with --sandbox host")
+        _refuse_for_host(workflow)
+    if workflow.map is None and overrides.max_parallel is not None:
+        raise UsageError("--max-parallel is for mapreduce workflows; this one has no map phase")
+    parallel = overrides.max_parallel or (workflow.map.max_parallel if workflow.map else 1)
+    return Plan(
+        workflow=workflow,
+        workflow_file=workflow_file,
+        sandbox=overrides.sandbox,
+        settings=SandboxSettings.model_validate(workflow.sandbox.model_dump() | changes),
+        max_parallel=parallel,
+        merge=overrides.merge,
+    )
+
+
+def _refuse_for_host(workflow: Workflow) -> None:
+    if workflow.sandbox.network == "none" and "network" in workflow.sandbox.model_fields_set:
+        raise UsageError(
+            "the workflow asks for `network: none`, which --sandbox host cannot enforce",
+            help="use the docker sandbox, or remove the setting from the file",
+        )
+
+
+def definition(plan: Plan) -> dict[str, Any]:
+    """The workflow as the session stores it."""
+    return plan.workflow.model_dump(mode="json")

@@ -1,0 +1,105 @@
+"""The end of a run: asking, the merge phase, and the fast-forward of the user's branch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from prodigy.errors import MergeRefused, ProdigyError
+from prodigy.git.publish import preview, publish
+from prodigy.git.repository import open_repository
+from prodigy.run.phase import run_phase
+from prodigy.values import MergeOutcome
+
+if TYPE_CHECKING:
+    from prodigy.git.publish import Preview
+    from prodigy.run.context import RunContext
+    from prodigy.run.phase import PhaseOutcome
+    from prodigy.run.session_workspace import SessionWorkspace
+    from prodigy.workflow.scope import Scope
+
+
+class Approve(Protocol):
+    """Asks the user; None means there is nobody to ask."""
+
+    def __call__(self, question: str, notes: tuple[str, ...]) -> bool | None:
+        """True for yes; no answer is no."""
+
+
+class Publisher:
+    """Brings the session branch to the user's branch, once it is approved."""
+
+    def __init__(
+        self, context: RunContext, workspace: SessionWorkspace | None, *, target: str | None = None
+    ) -> None:
+        self._context = context
+        self._workspace = workspace
+        self._target = target or context.record.target
+        self.phase: PhaseOutcome | None = None
+
+    @property
+    def command(self) -> str:
+        """The command that merges this session later."""
+        into = "" if self._target else " --into BRANCH"
+        root = self._context.repository.root
+        return f"prodigy -p {root} worktree merge {self._context.record.id}{into}"
+
+    def offer(self, approve: Approve, scope: Scope, failed: int = 0, tolerated: int = 0) -> MergeOutcome:
+        """Ask as the plan says, and merge on a yes."""
+        shown = preview(self._context.store, self._target)
+        mode = self._context.plan.merge
+        if shown.commits == 0:
+            return MergeOutcome(status="nothing")
+        if mode == "never":
+            return MergeOutcome(status="disabled", command=self.command)
+        if mode == "ask":
+            answer = approve(self._question(shown, failed, tolerated), shown.risky)
+            if not answer:
+                status = "not_asked" if answer is None else "declined"
+                return MergeOutcome.model_validate({"status": status, "command": self.command})
+        return self.merge(scope)
+
+    def _question(self, shown: Preview, failed: int, tolerated: int) -> str:
+        extra = f", {failed} failed items" if failed else ""
+        extra += f", {tolerated} tolerated failures" if tolerated else ""
+        return (
+            f"Merge {self._context.record.branch} ({shown.commits} commits, {len(shown.files)} files{extra}) "
+            f"into {self._target}?"
+        )
+
+    def merge(self, scope: Scope) -> MergeOutcome:
+        """Merge now. What cannot be merged stays in the session, and the outcome says why."""
+        context = self._context
+        try:
+            failure = self._merge_phase(scope)
+            if failure is not None:
+                return MergeOutcome(
+                    status="failed", reason=f"the merge phase failed: {failure}", command=self.command
+                )
+            (effect,) = context.journal.intend(("publish", self._target or ""))
+            published = publish(context.store, open_repository(context.repository.root), self._target)
+            context.journal.settle(effect)
+        except MergeRefused as error:
+            reason = error.message + (f" ({error.help})" if error.help else "")
+            return MergeOutcome(status="refused", reason=reason, command=self.command)
+        except ProdigyError as error:
+            return MergeOutcome(status="failed", reason=error.message, command=self.command)
+        context.bus.emit("session_merged", commit=published.commit, target=published.target)
+        return MergeOutcome(status="merged", commit=published.commit)
+
+    def _merge_phase(self, scope: Scope) -> str | None:
+        """Run the workflow's merge steps; gives the reason when they failed: then nothing moved."""
+        phase = self._context.plan.workflow.merge
+        if phase is None:
+            return None
+        if self._workspace is None:
+            return "the session's workspace is gone"
+        variables = {
+            "worktree": self._context.record.id,
+            "session_id": self._context.record.id,
+            "source_branch": self._context.record.branch,
+            "target_branch": self._target or "",
+        }
+        self.phase = run_phase(
+            self._context, "merge", phase, self._workspace, scope.child({"merge": variables})
+        )
+        return self.phase.failure.message if self.phase.failure else None

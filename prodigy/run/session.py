@@ -1,0 +1,139 @@
+"""Opening a session: a new one for a run, or an earlier one to look at, merge or recover."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prodigy.errors import UsageError
+from prodigy.owner import Owner
+from prodigy.run.context import RunContext
+from prodigy.run.events import Bus
+from prodigy.run.plan import Plan, definition
+from prodigy.state.database import Database
+from prodigy.state.journal import Journal
+from prodigy.state.sessions import SessionRecord, Sessions, new_session_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from prodigy.git.repository import UserRepository
+    from prodigy.git.store import Store
+    from prodigy.run.events import Watcher
+    from prodigy.run.machine import Machine
+    from prodigy.run.stop import Stop
+
+
+@contextmanager
+def new_session(
+    home: Path, plan: Plan, repository: UserRepository, machine: Machine, watcher: Watcher, stop: Stop
+) -> Iterator[RunContext]:
+    """A new session with its store; the record is durable before the store exists."""
+    from prodigy.git.store import Store
+
+    with Database(home / "prodigy.db") as database:
+        sessions = Sessions(database)
+        record = _record(home, plan, repository)
+        sessions.create(record)
+        journal = Journal(database, record.id)
+        (effect,) = journal.intend(("store", record.id))
+        store = Store.create(home, record.id, repository)
+        journal.settle(effect)
+        yield _context(home, record, plan, repository, store, machine, sessions, journal, watcher, stop)
+        journal.flush()
+
+
+@contextmanager
+def open_session(
+    home: Path,
+    record: SessionRecord,
+    repository: UserRepository,
+    machine: Machine,
+    watcher: Watcher,
+    stop: Stop,
+) -> Iterator[RunContext]:
+    """An earlier session, taken over by this process.
+
+    Raises UsageError when the process that runs it is alive, GitFailed when its store is gone.
+    """
+    from prodigy.git.store import Store
+
+    with Database(home / "prodigy.db") as database:
+        sessions = Sessions(database)
+        record = take_over(sessions, record)
+        plan = Plan.model_validate(record.settings | {"workflow": record.definition})
+        store = Store.open(home, record.id)
+        journal = Journal(database, record.id)
+        yield _context(home, record, plan, repository, store, machine, sessions, journal, watcher, stop)
+        journal.flush()
+
+
+def take_over(sessions: Sessions, record: SessionRecord) -> SessionRecord:
+    """Make this process the owner of a session whose own process has ended.
+
+    Raises SessionLocked while that process lives.
+    """
+    owner = Owner.parse(record.owner)
+    if record.status == "running" and owner is not None and owner.alive() and owner != Owner.current():
+        raise UsageError(
+            f"{record.id} is already running: PID {owner.pid} since {record.created_at:%H:%M:%S}"
+        )
+    return sessions.update(record.id, owner=str(Owner.current()))
+
+
+def _record(home: Path, plan: Plan, repository: UserRepository) -> SessionRecord:
+    now = datetime.now(UTC)
+    session_id = new_session_id(now)
+    suffix = session_id.removeprefix("session-")
+    settings = plan.model_dump(mode="json", exclude={"workflow"})
+    return SessionRecord(
+        id=session_id,
+        job_id=f"job-{suffix}" if plan.workflow.mode == "mapreduce" else None,
+        repository=str(repository.root),
+        project=repository.name,
+        workflow_file=plan.workflow_file,
+        workflow_name=plan.workflow.name,
+        definition=definition(plan),
+        settings=settings,
+        mode=plan.workflow.mode,
+        status="running",
+        base=repository.head,
+        target=repository.branch,
+        branch=f"prodigy/{session_id}",
+        created_at=now,
+        owner=str(Owner.current()),
+        workspace=str(home / "worktrees" / repository.name / session_id),
+    )
+
+
+def _context(
+    home: Path,
+    record: SessionRecord,
+    plan: Plan,
+    repository: UserRepository,
+    store: Store,
+    machine: Machine,
+    sessions: Sessions,
+    journal: Journal,
+    watcher: Watcher,
+    stop: Stop,
+) -> RunContext:
+    from prodigy.git.merging import SessionMerger
+    from prodigy.git.workspace import Workspaces
+
+    return RunContext(
+        home=home,
+        record=record,
+        plan=plan,
+        repository=repository,
+        store=store,
+        merger=SessionMerger(store),
+        workspaces=Workspaces(store, machine.owner),
+        machine=machine,
+        sessions=sessions,
+        journal=journal,
+        bus=Bus(journal, watcher, record.id),
+        stop=stop,
+    )

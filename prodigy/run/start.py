@@ -1,0 +1,47 @@
+"""Starting a run: everything that must hold is checked before anything is created."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prodigy.run.cleanup import discard
+from prodigy.run.header import header
+from prodigy.run.machine import prepare
+from prodigy.run.orchestrator import Orchestrator
+from prodigy.run.session import new_session
+from prodigy.run.stop import Stop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prodigy.git.repository import UserRepository
+    from prodigy.run.events import Watcher
+    from prodigy.run.plan import Plan
+    from prodigy.run.publishing import Approve
+    from prodigy.values import RunResult
+
+
+def run_workflow(
+    plan: Plan, repository: UserRepository, home: Path, watcher: Watcher, approve: Approve
+) -> RunResult:
+    """Run a plan over a repository.
+
+    Raises EnvironmentUnavailable and its kin before anything was created; what happens later is in
+    the result.
+    """
+    machine = prepare(plan, home)
+    stop = Stop()
+    with stop.signals(), new_session(home, plan, repository, machine, watcher, stop) as context:
+        context.bus.emit(
+            "job_started",
+            workflow=context.record.workflow_name,
+            mode=context.record.mode,
+            header=[list(row) for row in header(context)],
+        )
+        result = Orchestrator(context, approve).run()
+        nothing_left = result.merge.status in ("merged", "nothing") and not result.uncommitted
+        if result.status in ("success", "partial") and nothing_left:
+            keep = any(item.ref for item in result.results)
+            if not keep:
+                discard(context)
+        return result

@@ -1,0 +1,88 @@
+"""Earlier sessions, to look at, merge, or visit in a shell: through the store or a sandbox, never by path."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prodigy.errors import GitFailed, SandboxFailure
+from prodigy.git.repository import open_repository
+from prodigy.git.store import Store
+from prodigy.run.cleanup import discard
+from prodigy.run.machine import Machine, prepare
+from prodigy.run.plan import Plan
+from prodigy.run.publishing import Publisher
+from prodigy.run.session import open_session
+from prodigy.run.session_workspace import SessionWorkspace
+from prodigy.run.stop import Stop
+from prodigy.values import MergeOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prodigy.run.context import RunContext
+    from prodigy.run.events import Watcher
+    from prodigy.run.publishing import Approve
+    from prodigy.sandbox.protocol import Sandbox, SandboxSpec
+    from prodigy.state.sessions import SessionRecord
+
+
+def stored_plan(record: SessionRecord) -> Plan:
+    """The plan a session was started with."""
+    return Plan.model_validate(record.settings | {"workflow": record.definition})
+
+
+def session_store(home: Path, record: SessionRecord) -> Store | None:
+    """The session's store; None when it went with a merge."""
+    try:
+        return Store.open(home, record.id)
+    except GitFailed:
+        return None
+
+
+class _NoBackend:
+    """Stands where no sandbox is needed."""
+
+    def open(self, spec: SandboxSpec) -> Sandbox:
+        raise SandboxFailure(f"no sandbox was prepared for {spec.name}")
+
+
+@contextmanager
+def visiting(home: Path, record: SessionRecord, watcher: Watcher, *, sandbox: bool) -> Iterator[RunContext]:
+    """An earlier session as a context; an engine is only asked for when a sandbox may be needed."""
+    plan = stored_plan(record)
+    needed = sandbox or record.workspace_state == "in_use"
+    machine = prepare(plan, home) if needed else Machine(_NoBackend(), (os.getuid(), os.getgid()), "", "")
+    repository = open_repository(Path(record.repository))
+    stop = Stop()
+    with stop.signals(), open_session(home, record, repository, machine, watcher, stop) as context:
+        yield context
+
+
+def merge_session(
+    home: Path, record: SessionRecord, watcher: Watcher, approve: Approve, *, into: str | None = None
+) -> MergeOutcome:
+    """Merge a finished session into its target, or into another branch.
+
+    Asks as a run does at its end. A merged session's workspace and store are removed when nothing else
+    is kept in them.
+    """
+    if record.merge is not None and record.merge.status == "merged":
+        return record.merge
+    plan = stored_plan(record)
+    with visiting(home, record, watcher, sandbox=plan.workflow.merge is not None) as context:
+        workspace = SessionWorkspace.reopen(context)
+        publisher = Publisher(context, workspace, target=into)
+        merge = publisher.offer(approve, context.base_scope())
+        context.sessions.update(record.id, merge=merge, status=_finished(record))
+        kept = any(item.ref for item in context.journal.item_results())
+        left_over = record.result is not None and record.result.uncommitted
+        if merge.status == "merged" and not kept and not left_over:
+            discard(context)
+        return merge
+
+
+def _finished(record: SessionRecord) -> str:
+    return "interrupted" if record.status == "running" else record.status
