@@ -29,7 +29,8 @@ def printable_lines(text: str) -> str:
     """
     if text.isprintable():
         return text
-    text = text.replace("\u2028", "\n").replace("\u2029", "\n")
+    for end in ("\r\n", "\r", "\u2028", "\u2029"):
+        text = text.replace(end, "\n")
     text = _UNSAFE.sub("", text).replace("\t", _TAB)
     text = _RAW_BYTE.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
     return _SURROGATE.sub("\ufffd", text)

@@ -13,6 +13,6 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"prodigy {__version__}\n")
         return
-    from prodigy.cli.boundary import guarded  # noqa: PLC0415 - see above
+    from prodigy.cli.boundary import guarded  # see above
 
     sys.exit(guarded(sys.argv[1:]))

@@ -79,7 +79,7 @@ def _internal(error: Exception) -> ProdigyError:
 
 
 def _report(error: ProdigyError, arguments: Sequence[str]) -> int:
-    from prodigy.report import diagnostics, document  # noqa: PLC0415 - only errors need them
+    from prodigy.report import diagnostics, document
 
     if wants_json(arguments):
         sys.stdout.write(document.dumps(document.error_document(error)) + "\n")

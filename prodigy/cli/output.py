@@ -26,7 +26,7 @@ def warn(message: str) -> None:
 
 def print_document(name: str, data: Mapping[str, Any]) -> None:
     """Print the JSON document ``prodigy.<name>/1``."""
-    from prodigy.report.document import document, dumps  # noqa: PLC0415 - most commands print none
+    from prodigy.report.document import document, dumps
 
     write(dumps(document(name, data)))
 
@@ -43,10 +43,10 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], settings:
 
 
 def _rich_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, color: bool) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a terminal needs it
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:

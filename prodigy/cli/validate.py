@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import print_document, write
-from prodigy.cli.settings import Settings  # noqa: TC001 - typer reads the annotations
+from prodigy.cli.settings import Settings
 from prodigy.errors import WorkflowInvalid
 from prodigy.values import Diagnostic
 
@@ -50,7 +50,7 @@ def validate(
 
 
 def _check(file: Path) -> Sequence[Diagnostic]:
-    from prodigy.workflow.loader import load_workflow  # noqa: PLC0415 - the parsers are heavy
+    from prodigy.workflow.loader import load_workflow
 
     try:
         data = file.read_bytes()
@@ -63,7 +63,7 @@ def _check(file: Path) -> Sequence[Diagnostic]:
 
 
 def _print_text(found: Sequence[Diagnostic], count: str, settings: Settings) -> None:
-    from prodigy.report.diagnostics import render_diagnostics  # noqa: PLC0415 - only this format needs it
+    from prodigy.report.diagnostics import render_diagnostics
 
     if found:
         write(render_diagnostics(found, color=settings.colored(sys.stdout)))
@@ -72,7 +72,7 @@ def _print_text(found: Sequence[Diagnostic], count: str, settings: Settings) -> 
 
 
 def _print_github(found: Sequence[Diagnostic], count: str, *, strict: bool) -> None:
-    from prodigy.report.diagnostics import render_github  # noqa: PLC0415 - only this format needs it
+    from prodigy.report.diagnostics import render_github
 
     for one in found:
         write(render_github(one, severity="error" if strict else one.severity))
@@ -80,7 +80,7 @@ def _print_github(found: Sequence[Diagnostic], count: str, *, strict: bool) -> N
 
 
 def _print_json(found: Sequence[Diagnostic], *, files: int, errors: int) -> None:
-    from prodigy.report.document import diagnostic_record  # noqa: PLC0415 - only this format needs it
+    from prodigy.report.document import diagnostic_record
 
     data = {"files": files, "errors": errors, "warnings": len(found) - errors}
     print_document("validate", {**data, "diagnostics": [diagnostic_record(one) for one in found]})

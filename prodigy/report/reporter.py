@@ -38,7 +38,7 @@ def open_reporter(*, stream: TextIO, verbosity: int, quiet: bool, color: bool) -
     if quiet:
         return Quiet(stream)
     if stream.isatty() and os.environ.get("TERM") != "dumb":
-        from prodigy.report.live import Live  # noqa: PLC0415 - rich's live view is heavy
+        from prodigy.report.live import Live  # rich's live view is heavy
 
         return Live(stream, verbosity=verbosity, color=color)
     return Plain(stream, verbosity=verbosity, color=color)

@@ -90,7 +90,8 @@ def _tolerated(one: dict[str, Any]) -> str:
 
 
 def _leftover(one: dict[str, Any]) -> str:
-    return f"uncommitted changes of {one.get('owner')} in {_names(one.get('files'))}, saved as {one.get('patch')}"
+    files = _names(one.get("files"))
+    return f"uncommitted changes of {one.get('owner')} in {files}, saved as {one.get('patch')}"
 
 
 def _names(files: Any) -> str:
