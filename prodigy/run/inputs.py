@@ -105,7 +105,7 @@ class _Reader:
             kind="shell",
             place=sandbox.place,
             worktree=str(self._worktree),
-            index=0,
+            index=1,
             total=1,
         )
         outcome = self._station.run(

@@ -57,7 +57,7 @@ class Station:
         sandbox = self._backend.open(replace(self._spec, name=name))
         self._bus.emit(
             "container_started",
-            container=sandbox.place,
+            container=sandbox.place.removeprefix("container "),
             image=self._spec.image,
             network=self._spec.network,
             mount=str(self._spec.mount.source),

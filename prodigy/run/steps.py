@@ -98,7 +98,7 @@ class StepRunner:
             kind=self._step.kind,
             place=where,
             worktree=place.worktree,
-            index=index,
+            index=index + 1,
             total=total,
         )
 
@@ -144,7 +144,7 @@ class StepRunner:
         recovered, failure = self._cycles(handler, failure)
         if recovered:
             return "recovered", None
-        if self._place.stop.requested:
+        if failure.kind is ErrorKind.CANCELLED:
             return "cancelled", failure
         return ("failed" if handler.fail_workflow else "tolerated"), failure
 
