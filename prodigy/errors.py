@@ -83,6 +83,10 @@ class StepError(ProdigyError):
         self.kind = kind
 
 
+class InputError(ProdigyError):
+    """Raised when the input of a map is missing, malformed or too large."""
+
+
 class GitFailed(ProdigyError):
     """Raised when a git command that should have worked on the host's own data failed."""
 

@@ -1,0 +1,223 @@
+"""The names a text may use, and their values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from prodigy.errors import StepError
+from prodigy.values import ErrorKind
+from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SHOWN_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A value that also answers to fields, unless it has such a field itself."""
+
+    value: Any
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Scope:
+    """Names and JSON values; a child sees its parent's and writes its own.
+
+    ``exported`` names are also variables of the processes, which shell texts leave to the shell.
+    """
+
+    def __init__(
+        self, names: Mapping[str, Any] | None = None, exported: Mapping[str, str] | None = None
+    ) -> None:
+        self._names = dict(names or {})
+        self._exported = dict(exported or {})
+        self._parent: Scope | None = None
+
+    def child(self, names: Mapping[str, Any] | None = None, /, **more: Any) -> Scope:
+        """Return a scope that also sees everything here."""
+        made = Scope({**(names or {}), **more})
+        made._parent = self
+        return made
+
+    def exporting(self, variables: Mapping[str, str]) -> Scope:
+        """Return a child whose processes have these variables too."""
+        made = self.child()
+        made._exported = dict(variables)
+        return made
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a name here."""
+        self._names[name] = value
+
+    def capture(self, name: str, value: Any, **fields: Any) -> None:
+        """Set a name whose value also answers to fields such as ``exit_code``."""
+        self._names[name] = Captured(value, fields)
+
+    def set_item(self, item: Any, *, is_path: bool = False) -> None:
+        """Set ``item`` and ``item_json``; an item that is a path also answers to its parts."""
+        fields = {} if isinstance(item, dict | list) else {"value": item, "item": item}
+        if is_path and isinstance(item, str):
+            path = PurePosixPath(item)
+            directory = "" if str(path.parent) == "." else str(path.parent)
+            fields |= {"path": item, "name": path.name, "stem": path.stem, "ext": path.suffix.lstrip(".")}
+            fields["dir"] = directory
+        self._names["item"] = Captured(item, fields)
+        self._names["item_json"] = compact(item)
+
+    @property
+    def exported(self) -> dict[str, str]:
+        """All exported variables, the nearest ones winning."""
+        above = self._parent.exported if self._parent else {}
+        return above | self._exported
+
+    def has(self, name: str) -> bool:
+        """Return whether a name has a value here."""
+        return any(name in level._names or name in level._exported for level in self._levels())
+
+    def is_exported(self, name: str) -> bool:
+        """Return whether processes see the name, and not a value of prodigy's own."""
+        for level in self._levels():
+            if name in level._names:
+                return False
+            if name in level._exported:
+                return True
+        return False
+
+    def get(self, name: str) -> Any:
+        """Return a name's value. Raises KeyError."""
+        if name == "env":
+            return self.exported
+        for level in self._levels():
+            if name in level._names:
+                return level._names[name]
+            if name in level._exported:
+                return level._exported[name]
+        raise KeyError(name)
+
+    def names(self) -> list[str]:
+        """Return every name that has a value, sorted."""
+        return sorted({name for level in self._levels() for name in (*level._names, *level._exported)})
+
+    def value(self, text: str) -> Any:
+        """Return the value of a text that is exactly one placeholder, with its type kept.
+
+        Raises StepError of kind ``interpolation``.
+        """
+        pieces = read(text.strip(), self, shell=False)
+        if len(pieces) != 1 or isinstance(pieces[0], str):
+            raise StepError(ErrorKind.INTERPOLATION, f"{text.strip()!r} is not one placeholder")
+        return self.resolve(pieces[0])
+
+    def resolve(self, placeholder: Placeholder) -> Any:
+        """Return a placeholder's value: found, filtered, or its default.
+
+        Raises StepError of kind ``interpolation`` that names what is available.
+        """
+        try:
+            value = self._follow(placeholder.path)
+        except LookupError as error:
+            if placeholder.default is None:
+                raise StepError(ErrorKind.INTERPOLATION, str(error.args[0])) from None
+            value = None
+        if value is None and placeholder.default is not None:
+            value = "".join(
+                as_text(self._piece(piece)) for piece in read(placeholder.default, self, shell=False)
+            )
+        for name in placeholder.filters:
+            value = _apply(name, value, placeholder)
+        return value
+
+    def dump(self) -> dict[str, Any]:
+        """Return everything visible here as JSON data."""
+        values: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
+        for level in reversed(list(self._levels())):
+            for name, value in level._names.items():
+                fields.pop(name, None)
+                values[name] = value.value if isinstance(value, Captured) else value
+                if isinstance(value, Captured):
+                    fields[name] = value.fields
+        return {"names": values, "fields": fields, "exported": self.exported}
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> Scope:
+        """Return the scope that ``dump`` described."""
+        scope = cls(data["names"], data["exported"])
+        for name, fields in data["fields"].items():
+            scope.capture(name, scope.get(name), **fields)
+        return scope
+
+    def _levels(self) -> Iterator[Scope]:
+        level: Scope | None = self
+        while level is not None:
+            yield level
+            level = level._parent
+
+    def _piece(self, piece: str | Placeholder) -> Any:
+        return piece if isinstance(piece, str) else self.resolve(piece)
+
+    def _follow(self, path: tuple[str, ...]) -> Any:
+        try:
+            value = self.get(path[0])
+        except KeyError:
+            raise LookupError(_missing(path[:1], self.names())) from None
+        for depth, part in enumerate(path[1:], 1):
+            value = _step_into(value, part, path[: depth + 1])
+        return value.value if isinstance(value, Captured) else value
+
+
+def read(text: str, scope: Scope, *, shell: bool) -> list[str | Placeholder]:
+    """Return a text's pieces. Raises StepError of kind ``interpolation`` for a malformed placeholder."""
+    try:
+        return scan(text, scope, shell=shell)
+    except PlaceholderError as error:
+        raise StepError(ErrorKind.INTERPOLATION, error.message, help=error.help) from None
+
+
+def as_text(value: Any) -> str:
+    """Return a value as plain text: texts as they are, null as nothing, the rest as compact JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else compact(value)
+
+
+def compact(value: Any) -> str:
+    """Return compact JSON with key order and number types kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _step_into(value: Any, part: str, path: tuple[str, ...]) -> Any:
+    if isinstance(value, Captured):
+        if isinstance(value.value, dict | list) and part not in value.fields:
+            return _step_into(value.value, part, path)
+        if isinstance(value.value, dict) and part in value.value:
+            return value.value[part]
+        value = value.fields
+    if isinstance(value, list):
+        if part.isdigit() and int(part) < len(value):
+            return value[int(part)]
+        raise LookupError(_missing(path, [f"0 to {len(value) - 1}"] if value else []))
+    if isinstance(value, dict) and part in value:
+        return value[part]
+    raise LookupError(_missing(path, sorted(value) if isinstance(value, dict) else []))
+
+
+def _missing(path: tuple[str, ...], available: list[str]) -> str:
+    shown = ", ".join(available[:_SHOWN_NAMES]) + (", …" if len(available) > _SHOWN_NAMES else "")
+    return f"`${{{'.'.join(path)}}}` has no value; available: {shown or 'nothing'}"
+
+
+def _apply(name: str, value: Any, placeholder: Placeholder) -> Any:
+    if name == "json":
+        return compact(value)
+    if name == "length" and isinstance(value, str | list | dict):
+        return len(value)
+    if name == "lines" and isinstance(value, list):
+        return "\n".join(as_text(element) for element in value)
+    message = f"the filter `{name}` of `{placeholder.text}` does not apply to {type(value).__name__}"
+    raise StepError(ErrorKind.INTERPOLATION, message)

@@ -1,0 +1,318 @@
+"""Tells where in a shell script a placeholder stands, or that this cannot be told.
+
+Every placeholder is replaced by a harmless identifier, the script is parsed, and the identifier's
+ancestors say what the shell would do with a word there. A script the parser does not fully understand,
+and every place not listed here, is refused: a wrong guess would turn data into code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prodigy.workflow.placeholder import Placeholder, PlaceholderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tree_sitter import Node, Parser
+
+_ADVICE = "assign it to a variable first (`x=${…}`), then use `$x`"
+
+_INTEGER_OPERATORS = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge"))
+_BOUNDARIES = frozenset(("command_substitution", "process_substitution"))
+_ARITHMETIC = frozenset(("arithmetic_expansion", "subscript"))
+_NAME_TAKERS = frozenset(
+    "read readarray mapfile getopts let unset export readonly declare local typeset".split()
+)
+_PLAIN_DELIMITER = re.compile(r"(['\"]?)([A-Za-z0-9_]+)\1|\\([A-Za-z0-9_]+)")
+_ACTIVE = re.compile(rb"['\"\\$`]")
+
+
+class Quoting(Enum):
+    """How the characters around a placeholder are read."""
+
+    NONE = auto()
+    DOUBLE = auto()
+    SINGLE = auto()
+    HEREDOC = auto()
+    COMMENT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the shell does with a word that stands where the placeholder stands."""
+
+    start: int
+    end: int
+    """The identifier's bytes in the parsed source."""
+    quoting: Quoting
+    splits: bool = False
+    """Unquoted words here may become several."""
+    integer: bool = False
+    """The shell evaluates what stands here as arithmetic."""
+    expands: bool = True
+    """The shell expands ``${NAME}`` here."""
+    in_backquotes: bool = False
+
+
+@dataclass(slots=True)
+class ParsedScript:
+    """A script whose placeholders became identifiers."""
+
+    source: bytes
+    contexts: list[Context] = field(default_factory=list)
+    """One for each placeholder, in order."""
+    literal_heredocs: dict[int, tuple[Node, Node]] = field(default_factory=dict)
+    """Start and body nodes of quoted heredocs that hold placeholders, by the body's position."""
+
+
+def parse_script(pieces: Sequence[str | Placeholder]) -> ParsedScript:
+    """Return the contexts of all placeholders. Raises PlaceholderError where one cannot be told."""
+    text = "".join(piece for piece in pieces if isinstance(piece, str))
+    mark = "prodigyv"
+    while mark in text:
+        mark += "x"
+    source, places = b"", []
+    chunks: list[bytes] = []
+    length = 0
+    for number, piece in enumerate(pieces):
+        chunk = (piece if isinstance(piece, str) else f"{mark}{number}q").encode()
+        if isinstance(piece, Placeholder):
+            places.append((piece, length, length + len(chunk)))
+        chunks.append(chunk)
+        length += len(chunk)
+    source = b"".join(chunks)
+    script = ParsedScript(source)
+    tree = _parser().parse(source)
+    if tree.root_node.has_error:
+        raise _refusal(places[0][0], "the shell text around it cannot be understood for certain")
+    facts = _ScriptFacts(source)
+    for placeholder, start, end in places:
+        script.contexts.append(_Walk(script, facts, placeholder, start, end, tree.root_node).context())
+    return script
+
+
+@cache
+def _language() -> object:
+    import tree_sitter  # noqa: PLC0415 - heavy, and only texts with placeholders need it
+    import tree_sitter_bash  # noqa: PLC0415 - same
+
+    return tree_sitter.Language(tree_sitter_bash.language())
+
+
+def _parser() -> Parser:
+    from tree_sitter import Parser  # noqa: PLC0415 - heavy, and only texts with placeholders need it
+
+    return Parser(_language())  # type: ignore[arg-type]
+
+
+def _refusal(placeholder: Placeholder, reason: str) -> PlaceholderError:
+    return PlaceholderError("P303", placeholder.offset, f"`{placeholder.text}`: {reason}", _ADVICE)
+
+
+class _ScriptFacts:
+    """What holds for the whole script."""
+
+    def __init__(self, source: bytes) -> None:
+        flags = rb"\b(?:declare|typeset|local|readonly|export)\b[^;&|\n]*\s[-+][A-Za-z]*i"
+        self.has_integer_variables = re.search(flags, source) is not None
+
+
+class _Walk:
+    """The way from one identifier up to the root."""
+
+    def __init__(
+        self,
+        script: ParsedScript,
+        facts: _ScriptFacts,
+        placeholder: Placeholder,
+        start: int,
+        end: int,
+        root: Node,
+    ) -> None:
+        self.script, self.facts, self.placeholder = script, facts, placeholder
+        self.start, self.end = start, end
+        node = root.named_descendant_for_byte_range(start, end)
+        self.chain: list[Node] = []
+        while node is not None:
+            self.chain.append(node)
+            node = node.parent
+
+    def refuse(self, reason: str) -> PlaceholderError:
+        return _refusal(self.placeholder, reason)
+
+    def context(self) -> Context:
+        """Return the context. Raises PlaceholderError."""
+        if self.chain[0].type == "comment":
+            return Context(self.start, self.end, Quoting.COMMENT, expands=False)
+        quoting, expands = self.quoting()
+        backslashes = len(before := self.script.source[: self.start]) - len(before.rstrip(b"\\"))
+        if backslashes % 2 and expands:
+            raise _refusal(self.placeholder, "a backslash stands before it; write `$${` for a literal `${`")
+        in_backquotes = self.in_backquotes()
+        if quoting is Quoting.HEREDOC:
+            if in_backquotes:
+                raise self.refuse("a heredoc inside backquotes")
+            return Context(self.start, self.end, quoting, expands=expands)
+        if self.is_integer():
+            return Context(self.start, self.end, quoting, integer=True, expands=expands)
+        splits = self.splits() and quoting is Quoting.NONE
+        return Context(
+            self.start, self.end, quoting, splits=splits, expands=expands, in_backquotes=in_backquotes
+        )
+
+    def quoting(self) -> tuple[Quoting, bool]:
+        """Return the innermost quoting and whether the shell expands in it."""
+        for node in self.chain:
+            if node.type == "string":
+                return Quoting.DOUBLE, True
+            if node.type == "raw_string":
+                return Quoting.SINGLE, False
+            if node.type == "heredoc_body":
+                return Quoting.HEREDOC, self.heredoc_expands(node)
+            if node.type in ("ansi_c_string", "heredoc_start", "heredoc_end"):
+                raise self.refuse("it stands in a quoted form that has escapes of its own, or in a delimiter")
+            if node.type in ("regex", "extglob_pattern") and _ACTIVE.search(_text(node)):
+                raise self.refuse("the pattern around it cannot be understood for certain")
+            if node.type in _BOUNDARIES:
+                break
+        return Quoting.NONE, True
+
+    def heredoc_expands(self, body: Node) -> bool:
+        """Return whether a heredoc is unquoted; a quoted one is noted for conversion."""
+        redirect = body.parent
+        parts = {child.type: child for child in redirect.children} if redirect is not None else {}
+        start, end = parts.get("heredoc_start"), parts.get("heredoc_end")
+        match = _PLAIN_DELIMITER.fullmatch(_text(start).decode()) if start is not None else None
+        if start is None or end is None or match is None:
+            raise self.refuse("the delimiter of its heredoc is not a plain word")
+        if _text(end).decode() != (match[2] or match[3]) or body.end_byte > end.start_byte:
+            raise self.refuse("the end of its heredoc cannot be told for certain")
+        if match[1] or match[3]:
+            self.script.literal_heredocs[body.start_byte] = (start, body)
+            return False
+        return True
+
+    def in_backquotes(self) -> bool:
+        """Return whether one pair of backquotes surrounds it."""
+        pairs = [n for n in self.chain if n.type == "command_substitution" and _text(n).startswith(b"`")]
+        if len(pairs) > 1 or any(b"\\" in _text(node) for node in pairs):
+            raise self.refuse("nested backquotes, or backslashes inside them; write `$(…)`")
+        return bool(pairs)
+
+    def is_integer(self) -> bool:
+        """Return whether the shell evaluates what stands here, through any quotes."""
+        for child, node in zip(self.chain, self.chain[1:], strict=False):
+            if node.type in _BOUNDARIES or node.type in ("do_group", "command", "subshell"):
+                return False
+            if node.type in _ARITHMETIC and not (node.type == "subscript" and child == node.children[0]):
+                return True
+            if node.type == "c_style_for_statement" or (node.children and node.children[0].type == "(("):
+                return True
+            if node.type == "binary_expression" and self.in_double_bracket(node):
+                operators = {_text(part).decode() for part in node.children}
+                if operators & _INTEGER_OPERATORS:
+                    return True
+            if node.type == "compound_statement":
+                return False
+        return False
+
+    def in_double_bracket(self, node: Node | None) -> bool:
+        while node is not None and node.type != "test_command":
+            node = node.parent
+        return node is not None and _text(node).startswith(b"[[")
+
+    def splits(self) -> bool:
+        """Return whether an unquoted word here is split. Raises PlaceholderError for unlisted places."""
+        for child, node in zip(self.chain, self.chain[1:], strict=False):
+            if child.type == "variable_name":
+                raise self.refuse("it stands where the shell wants a name")
+            role = self.role(node, child)
+            if role is not None:
+                return role
+        raise self.refuse("the shell's treatment of this place is not known for certain")
+
+    def role(self, node: Node, child: Node) -> bool | None:  # noqa: PLR0911 - one row of the table each
+        """Return whether words split in this node; None: ask further up."""
+        kind = node.type
+        if kind == "command":
+            self.check_command(node)
+            return not self.after_equals_sign()
+        if kind == "array":
+            self.check_assignment(node.parent)
+            return True
+        if kind == "for_statement":
+            return True
+        if kind == "variable_assignment":
+            self.check_assignment(node)
+            return False
+        if kind in ("file_redirect", "herestring_redirect", "case_statement"):
+            return False
+        if kind == "case_item":
+            return False
+        if kind == "test_command":
+            return not _text(node).startswith(b"[[")
+        if kind == "unary_expression" and _text(node).lstrip().startswith((b"-v", b"-R")):
+            raise self.refuse("it stands where the shell wants a name")
+        if kind in ("concatenation", "string", "raw_string", "command_name", "extglob_pattern", "regex"):
+            return None
+        if kind in (
+            "binary_expression",
+            "unary_expression",
+            "negation_expression",
+            "parenthesized_expression",
+        ):
+            return None
+        raise self.refuse(f"the shell's treatment of this place is not known for certain ({kind})")
+
+    def after_equals_sign(self) -> bool:
+        """Return whether the word begins ``NAME=``, as arguments of ``env`` and ``make`` do."""
+        word = next(
+            (n for n, up in zip(self.chain, self.chain[1:], strict=False) if up.type == "command"), None
+        )
+        begin = word.start_byte if word is not None else self.start
+        return re.match(rb"[A-Za-z_][A-Za-z0-9_]*\+?=", self.script.source[begin : self.start]) is not None
+
+    def check_command(self, node: Node) -> None:
+        """Refuse arguments that built-in commands take as names of variables, or evaluate."""
+        words = [
+            _text(child)
+            for child in node.children
+            if child.type in ("command_name", "word", "concatenation", "string", "raw_string")
+        ]
+        while words and words[0].strip(b"'\"\\") in (b"builtin", b"command"):
+            words.pop(0)
+        name = words[0].strip(b"'\"\\").decode() if words else ""
+        options = [word for word in words[1:] if word.startswith(b"-")]
+        takes_name = name in _NAME_TAKERS
+        takes_name |= name in ("printf", "test") and any(word.startswith(b"-v") for word in options)
+        takes_name |= name == "wait" and any(word.startswith(b"-p") for word in options)
+        in_arguments = any(n.start_byte <= self.start < n.end_byte for n in node.children[1:])
+        if takes_name and in_arguments and not self.in_prefix_assignment(node):
+            raise self.refuse(f"`{name}` takes names of variables, or evaluates what it is given")
+
+    def in_prefix_assignment(self, node: Node) -> bool:
+        return any(
+            child.type == "variable_assignment" and child.start_byte <= self.start < child.end_byte
+            for child in node.children
+        )
+
+    def check_assignment(self, node: Node | None) -> None:
+        """Refuse assignments whose value the shell may evaluate."""
+        above = node.parent if node is not None else None
+        if above is not None and above.type == "declaration_command":
+            flags = b"".join(
+                _text(c) for c in above.children[1:] if _text(c)[:1] in b"-+" and c.type == "word"
+            )
+            if re.search(rb"[naAi]", flags):
+                raise self.refuse("a declaration with these options evaluates what it is given")
+        if self.facts.has_integer_variables:
+            raise self.refuse("the script has integer variables, whose values the shell evaluates")
+
+
+def _text(node: Node) -> bytes:
+    return node.text or b""
