@@ -124,9 +124,10 @@ def _images() -> Iterator[Images]:
     from prodigy.sandbox.docker.engine import connect  # the engine's client is heavy
     from prodigy.sandbox.images import Images
 
+    cache = home.data_root() / "images"
     engine = connect()
     try:
-        yield Images(engine, home.data_root() / "images")
+        yield Images(engine, cache)
     finally:
         engine.close()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, ConsoleRenderable, RenderableType, RenderResult
 
     from prodigy.report.progress import Activity
+    from prodigy.report.wording import Level
     from prodigy.values import Event
 
 _REFRESH = 8
@@ -35,7 +36,7 @@ _BAR_WIDTH = 30
 _FIXED_ROWS = 8
 """Rows besides those of the agents: phases, counts, warnings, a margin."""
 _SILENT = frozenset({"step_started", "step_completed", "agent_completed", "worktree_merged", "phase_started"})
-"""Events the view itself shows; at a terminal their lines would only scroll by, so they need ``-v``."""
+"""Events whose good news the view itself shows; as lines they would only scroll by, so they need ``-v``."""
 
 
 _UP = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
@@ -100,8 +101,9 @@ class Live:
         """Take the event into the view, and print it above if it is worth keeping."""
         with self._lock:
             self._progress.apply(event)
-        if event.type not in _SILENT or self._verbosity:
-            self._print(event_lines(event, verbosity=self._verbosity, color=self._color))
+        silent = event.type in _SILENT and not self._verbosity
+        levels: tuple[Level, ...] = ("WARN", "ERROR") if silent else ("INFO", "WARN", "ERROR")
+        self._print(event_lines(event, verbosity=self._verbosity, color=self._color, levels=levels))
 
     def output(self, phase: str | None, item: str | None, step: str | None, stream: str, line: str) -> None:  # noqa: ARG002 - the protocol's
         """Print a line of step output above the view, from ``-v`` on."""

@@ -12,17 +12,21 @@ from prodigy.report.paint import paint
 from prodigy.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import TextIO
 
+    from prodigy.report.wording import Level
     from prodigy.values import Event
 
 _STYLES: dict[str, str] = {"INFO": "dim", "WARN": "yellow", "ERROR": "bold red"}
 
 
-def event_lines(event: Event, *, verbosity: int, color: bool) -> list[str]:
+def event_lines(
+    event: Event, *, verbosity: int, color: bool, levels: Container[Level] = ("INFO", "WARN", "ERROR")
+) -> list[str]:
     """Return the lines an event deserves at this verbosity; times are local."""
     at = event.at.astimezone()
-    shown = [line for line in wording.lines(event) if line.verbosity <= verbosity]
+    shown = [line for line in wording.lines(event) if line.verbosity <= verbosity and line.level in levels]
     return [_line(at, line.level, wording.prefix(event) + line.text, color=color) for line in shown]
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prodigy.report.wording import bracket, lines
+from prodigy.report.wording import lines, prefix
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +28,6 @@ class Activity:
 class Progress:
     """The state of a run as its events tell it."""
 
-    header: list[tuple[str, str]] = field(default_factory=list)
     started: datetime | None = None
     phase: str | None = None
     phase_since: datetime | None = None
@@ -40,15 +39,11 @@ class Progress:
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
-        self.warnings.extend(
-            bracket(event.phase, event.item) + line.text for line in lines(event) if line.level != "INFO"
-        )
+        self._warn(event)
         data = event.data
         match event.type:
             case "job_started":
                 self.started = event.at
-                self.header = [("workflow", f"{data.get('workflow')} ({data.get('mode')})")]
-                self.header += [(str(label), str(value)) for label, value in data.get("header", ())]
             case "phase_started":
                 self.phase, self.phase_since, self.steps = event.phase, event.at, None
             case "phase_completed":
@@ -67,6 +62,11 @@ class Progress:
                 self.agents[str(event.item)] = Activity(event.at)
             case "agent_completed" | "agent_failed":
                 self.agents.pop(str(event.item), None)
+
+    def _warn(self, event: Event) -> None:
+        if event.type != "job_started":
+            alarms = [line for line in lines(event) if line.level != "INFO"]
+            self.warnings.extend(prefix(event) + line.text for line in alarms)
 
     def _step(self, event: Event, what: str) -> None:
         if event.item is not None and event.item in self.agents:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Level = Literal["INFO", "WARN", "ERROR"]
 _HASH = 12
+_ALARMING = ("sandbox", "not enforced", "warning")
+"""Header rows that only a run which gives up some safety has."""
 
 
 class Line(NamedTuple):
@@ -47,8 +49,11 @@ def lines(event: Event) -> list[Line]:
 
 
 def _header(data: dict[str, Any]) -> list[Line]:
-    rows = [("workflow", f"{data.get('workflow')} ({data.get('mode')})"), *data.get("header", ())]
-    return [Line("INFO", printable(f"{label}: {value}")) for label, value in rows]
+    rows = data.get("header", ())
+    return [
+        Line("WARN" if label in _ALARMING else "INFO", printable(f"{label}: {value}"))
+        for label, value in rows
+    ]
 
 
 def _step_started(event: Event, data: dict[str, Any]) -> Line:
@@ -80,11 +85,12 @@ def _phase_completed(_: Event, data: dict[str, Any]) -> Line:
     return Line("INFO" if status in ("success", "skipped") else "ERROR", text)
 
 
-def _phase_started(_: Event, data: dict[str, Any]) -> Line:
+def _phase_started(event: Event, data: dict[str, Any]) -> Line:
     steps = data.get("steps")
     count = len(steps) if isinstance(steps, list) else int(steps or 0)
+    noun = "item" if event.phase == "map" else "step"
     place = f", {data['place']}" if data.get("place") else ""
-    return Line("INFO", f"phase started: {plural(count, 'step')}{place}")
+    return Line("INFO", f"phase started: {plural(count, noun)}{place}")
 
 
 def _agent_started(_: Event, data: dict[str, Any]) -> Line:

@@ -60,6 +60,8 @@ def test_failures_stay_on_the_screen_and_the_cursor_comes_back(terminal, event):
     reporter = Live(stream, verbosity=0, color=False)
     reporter.handle(event("phase_started", phase="map", steps=1))
     reporter.handle(event("agent_started", phase="map", item="a.py"))
+    reporter.handle(event("step_completed", phase="map", name="good news", status="success"))
+    reporter.handle(event("step_completed", phase="map", name="bad news", status="tolerated"))
     reporter.handle(
         event("agent_failed", phase="map", item="a.py", kind="oom", error="out\x1b]0;t\x07 of memory")
     )
@@ -67,6 +69,8 @@ def test_failures_stay_on_the_screen_and_the_cursor_comes_back(terminal, event):
     reporter.close()
     text = written()
     assert "[map/a.py] agent failed (oom): out of memory" in text
+    assert "step 'bad news' tolerated" in text
+    assert "good news" not in text
     assert "\x1b]0" not in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 

@@ -34,8 +34,10 @@ def test_a_step_says_where_it_runs(event):
 
 
 def test_the_header_is_one_line_per_fact(event):
-    lines = plain(event("job_started", workflow="w", mode="standard", header=[["network", "none"]]))
-    assert [line[15:] for line in lines] == ["workflow: w (standard)", "network: none"]
+    lines = plain(
+        event("job_started", workflow="w", mode="standard", header=[["network", "none"], ["sandbox", "HOST"]])
+    )
+    assert [line[9:] for line in lines] == ["INFO  network: none", "WARN  sandbox: HOST"]
 
 
 @pytest.mark.parametrize(
