@@ -96,7 +96,8 @@ class FactStore:
         try:
             self._engine.ask(api.start, container)
             self._engine.ask(api.wait, container, timeout=PROBE_LIMIT)
-            return bytes(self._engine.ask(api.logs, container, stderr=False)).decode("utf-8", "replace")
+            said: Any = self._engine.ask(api.logs, container, stderr=False)
+            return bytes(said).decode("utf-8", "replace")
         except EngineRefused as error:
             if error.trouble is Trouble.NO_PROGRAM:
                 raise ImageUnavailable(f"the image {reference} does not hold sh") from error

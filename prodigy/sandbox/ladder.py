@@ -53,10 +53,7 @@ def climb(start: Callable[[], Channel], grace: float) -> bool:
         reaper = Reaper(channel)
         if grace > 0 and _ask(reaper, grace):
             return True
-        for _ in range(KILL_ROUNDS):
-            if reaper.order("KILL") == 0 or reaper.order("LIST") == 0:
-                return True
-        return False
+        return any(not (reaper.order("KILL") and reaper.order("LIST")) for _ in range(KILL_ROUNDS))
     finally:
         channel.close()
 

@@ -45,7 +45,7 @@ class OpenPipe(Stoppable):
         return self._closed_output and self.exit_code is not None
 
     def connect(self, channel: Channel, stdin: Iterable[bytes] | None) -> None:
-        """Bind the running program and begin to feed it. Raises SandboxFailure when it was stopped already."""
+        """Bind the running program and feed it. Raises SandboxFailure when it was stopped already."""
         if not self.commit(channel):
             channel.close()
             raise SandboxFailure(self.stop_message)

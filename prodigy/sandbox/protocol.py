@@ -106,7 +106,7 @@ class Pipe(Protocol):
         """
 
     def stderr_tail(self) -> bytes:
-        """The last bytes of stderr, for messages."""
+        """Return the last bytes of stderr, for messages."""
 
 
 class Sandbox(Protocol):

@@ -60,7 +60,7 @@ class Recorder:
     def _create(self, path: Path) -> BinaryIO | None:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            return open(os.open(path, flags, 0o600), "wb", buffering=0)  # noqa: PTH123, SIM115 - held open
+            return open(os.open(path, flags, 0o600), "wb", buffering=0)  # noqa: PTH123 - O_NOFOLLOW
         except OSError as error:
             self.error = error
             return None

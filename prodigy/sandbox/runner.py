@@ -202,17 +202,18 @@ class Runner(ABC):
             flight.stopped()
 
     def _reap(self, flight: Stoppable, grace: float | None, *, by_age: bool) -> None:
-        session = str(flight.begin.session) if flight.begin else "none"
         since = str(flight.begin.start) if flight.begin and by_age else "-"
         try:
-            gone = climb(
-                lambda: self.start(("sh", "-c", script("reaper"), "sh", flight.token, session, since), {}),
-                self._stop_grace if grace is None else grace,
-            )
+            gone = self._climb(flight, self._stop_grace if grace is None else grace, since)
         except (SandboxFailure, OSError):
             gone = False
         if not gone:
             self.kill()
+
+    def _climb(self, flight: Stoppable, grace: float, since: str) -> bool:
+        session = str(flight.begin.session) if flight.begin else "none"
+        arguments = ("sh", "-c", script("reaper"), "sh", flight.token, session, since)
+        return climb(lambda: self.start(arguments, {}), grace)
 
 
 def _log_sentence(flight: Flight) -> str:

@@ -14,6 +14,8 @@ from prodigy.sandbox.docker.engine import EngineRefused
 from prodigy.sandbox.docker.options import Identity, container
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prodigy.sandbox.docker.engine import Engine
     from prodigy.sandbox.images import Images
     from prodigy.sandbox.protocol import SandboxSpec
@@ -81,12 +83,16 @@ class DockerBackend:
         return str(created["Id"])
 
     def _translated(self, mount: MountSpec) -> MountSpec:
-        paths = {
-            field: self._engine.host_path(path)
-            for field in ("source", "lower", "upper", "work")
-            if (path := getattr(mount, field)) is not None
-        }
-        return dataclasses.replace(mount, **paths)
+        def seen(path: Path | None) -> Path | None:
+            return path and self._engine.host_path(path)
+
+        return dataclasses.replace(
+            mount,
+            source=self._engine.host_path(mount.source),
+            lower=seen(mount.lower),
+            upper=seen(mount.upper),
+            work=seen(mount.work),
+        )
 
 
 def _meaning(error: EngineRefused, spec: SandboxSpec) -> SandboxFailure | ImageUnavailable:

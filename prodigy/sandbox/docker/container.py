@@ -129,12 +129,11 @@ class Container(Runner):
             return Evidence(running=False, state="it was removed", began=began)
         except SandboxFailure:
             return Evidence(running=None)
-        return Evidence(
-            running=False, state=_words(state), oom_kills=int(bool(state.get("OOMKilled"))), began=began
-        )
+        oom = int(bool(state.get("OOMKilled")))
+        return Evidence(running=False, state=_words(state), oom_kills=oom, began=began)
 
     def _oom_kills(self) -> int | None:
-        """Ask the cgroup how many processes were killed for memory; None when the container cannot be asked."""
+        """Ask the cgroup how many processes were killed for memory; None when it cannot be asked."""
         answer = b""
         try:
             channel = self.start(("sh", "-c", "read -r _;" + _COUNT_OOM), {})

@@ -50,14 +50,14 @@ def _chosen(host: str, source: str) -> Endpoint:
     scheme, _, rest = host.partition("://")
     if scheme != "unix" or not rest:
         raise EngineUnavailable(
-            f"{source} names a remote engine ({host}): prodigy mounts local directories, so it needs one on this machine",
+            f"{source} names a remote engine ({host}), which cannot mount directories of this machine",
             help="unset it, or point it at a local socket such as unix:///var/run/docker.sock",
         )
     return Endpoint(Path("/" + rest.lstrip("/")), source, chosen=True)
 
 
 def _current_context() -> str | None:
-    from docker.context.config import get_current_context_name  # noqa: PLC0415 - heavy
+    from docker.context.config import get_current_context_name
 
     try:
         name = get_current_context_name()
@@ -67,7 +67,7 @@ def _current_context() -> str | None:
 
 
 def _context_host(name: str) -> str:
-    from docker.context import Context  # noqa: PLC0415 - heavy
+    from docker.context import Context
 
     try:
         context = Context.load_context(name)

@@ -75,7 +75,7 @@ class Engine:
 
     @property
     def owner(self) -> tuple[int, int]:
-        """uid and gid, as the host has them, of what a container's processes write."""
+        """User and group id, as the host has them, of what a container's processes write."""
         uid, gid = os.getuid(), os.getgid()
         if uid == 0 and not self.facts.rootless:
             return ROOT_CALLERS_USER, ROOT_CALLERS_USER

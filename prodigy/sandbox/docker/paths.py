@@ -28,14 +28,14 @@ class HostPaths:
         """Return the engine's path of ``path``. Raises EngineUnavailable when no mount covers it."""
         if self._mounts is None:
             return path
-        inside = [(Path(there), Path(here)) for here, there in self._mounts if path.is_relative_to(there)]
+        inside = [(host, here) for host, here in self._mounts if path.is_relative_to(here)]
         if not inside:
             raise EngineUnavailable(
                 f"prodigy runs in a container, and the engine does not see {path}: it is on no mount of it",
                 help=f"start this container with a host directory mounted at {path} (or above it)",
             )
-        there, here = max(inside, key=lambda pair: len(pair[0].parts))
-        return here / path.relative_to(there)
+        host, here = max(inside, key=lambda pair: len(pair[1].parts))
+        return host / path.relative_to(here)
 
     def require(self, directory: Path) -> None:
         """Check with the engine that ``directory`` is the same there. Raises EngineUnavailable."""
@@ -48,9 +48,9 @@ class HostPaths:
             probe.rmdir()
         if not visible:
             raise EngineUnavailable(
-                f"the engine at {self._engine.facts.socket} does not see {directory}: it runs on another machine, "
-                "or in another file system",
-                help="use an engine on this machine, or mount the directory at the same path where the engine runs",
+                f"the engine at {self._engine.facts.socket} does not see {directory}: "
+                "it runs on another machine, or in another file system",
+                help="use an engine that sees this machine's files under the same paths",
             )
 
     def _visible(self, path: Path) -> bool:
@@ -72,7 +72,7 @@ class HostPaths:
         raise EngineUnavailable("the engine created a container from an image that does not exist")
 
     @cached_property
-    def _mounts(self) -> list[tuple[str, str]] | None:
+    def _mounts(self) -> list[tuple[Path, Path]] | None:
         """(host path, path here) of the mounts of the container prodigy runs in; None outside of one."""
         if not (Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()):
             return None
@@ -82,16 +82,13 @@ class HostPaths:
                 return mounts
         return None
 
-    def _inspected(self, name: str) -> list[tuple[str, str]] | None:
+    def _inspected(self, name: str) -> list[tuple[Path, Path]] | None:
         try:
             found: dict[str, Any] = self._engine.ask(self._engine.api.inspect_container, name)
         except SandboxFailure:
             return None
-        return [
-            (mount["Source"], mount["Destination"])
-            for mount in found.get("Mounts", ())
-            if mount.get("Source")
-        ]
+        mounts = [mount for mount in found.get("Mounts", ()) if mount.get("Source")]
+        return [(Path(mount["Source"]), Path(mount["Destination"])) for mount in mounts]
 
 
 def _own_ids() -> list[str]:

@@ -17,7 +17,7 @@ _STREAMS: dict[int, StreamName] = {1: "stdout", 2: "stderr"}
 
 
 class Frames:
-    """Takes apart ``stream, 0, 0, 0, size (4 bytes), payload``, however it is cut, without keeping payload."""
+    """Takes apart ``stream, 0, 0, 0, size (4 bytes), payload``, however it is cut; keeps no payload."""
 
     def __init__(self) -> None:
         self._header = b""

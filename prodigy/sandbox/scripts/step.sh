@@ -80,6 +80,7 @@ report "B $$ $start $oom $before"
 
 (
     PATH=$path
+    unset OLDPWD
     exec "$@"
 ) </dev/null
 code=$?
