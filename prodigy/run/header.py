@@ -16,7 +16,7 @@ def header(context: RunContext) -> list[tuple[str, str]]:
     record = context.record
     rows = [
         ("session", record.id),
-        ("workflow", f"{record.workflow_name} ({record.workflow_file})"),
+        ("file", record.workflow_file),
         ("workspace", record.workspace),
         ("base", record.base[:12]),
         ("target", record.target or "none: HEAD is detached, merging needs --into BRANCH"),

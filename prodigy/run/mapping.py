@@ -36,8 +36,8 @@ class MapOutcome:
 
     @property
     def all_failed(self) -> bool:
-        """Whether there were items and not one was done."""
-        return bool(self.items) and self.count("success") == 0
+        """Whether there were items and every one failed."""
+        return bool(self.items) and self.count("failed") == len(self.items)
 
     def variables(self) -> dict[str, Any]:
         """The ``map`` namespace of reduce and merge."""
@@ -121,6 +121,7 @@ class MapPhaseRunner:
                 if context.stop.requested:
                     return
                 started += 1
+                self._count(results, started)
                 yield self._job(planned, len(results))
 
         for agent in pool.run(jobs(), lambda job: run_agent(context, job, template)):

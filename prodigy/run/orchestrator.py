@@ -149,7 +149,8 @@ class Orchestrator:
     def _merge(self, status: RunStatus) -> MergeOutcome:
         publisher = Publisher(self._context, self._workspace)
         if status not in ("success", "partial"):
-            return MergeOutcome(status="not_asked", command=publisher.command)
+            has_work = self._context.store.head() != self._context.store.base
+            return MergeOutcome(status="not_asked", command=publisher.command if has_work else None)
         failed = self._map.count("failed") if self._map else 0
         with_tolerated = len(self._tolerated())
         merge = publisher.offer(self._approve, self._scope, failed, with_tolerated)
