@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
+from prodigy.report.calls import show_calls
 from prodigy.report.plain import Plain
 from prodigy.report.quiet import Quiet
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from prodigy.values import Event
+
+_SHOWS_CALLS = 2
+"""The verbosity from which on calls of git and the engine are shown."""
 
 
 class Reporter(Protocol):
@@ -37,6 +41,13 @@ def open_reporter(*, stream: TextIO, verbosity: int, quiet: bool, color: bool) -
     """Return the reporter that fits: silent, live view at a terminal, or plain lines."""
     if quiet:
         return Quiet(stream)
+    reporter = _follower(stream, verbosity=verbosity, color=color)
+    if verbosity >= _SHOWS_CALLS:
+        show_calls(reporter)
+    return reporter
+
+
+def _follower(stream: TextIO, *, verbosity: int, color: bool) -> Reporter:
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         from prodigy.report.live import Live  # rich's live view is heavy
 

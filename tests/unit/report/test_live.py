@@ -75,6 +75,25 @@ def test_failures_stay_on_the_screen_and_the_cursor_comes_back(terminal, event):
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
+def test_rows_wrapped_by_a_narrower_terminal_are_taken_back(terminal, event, monkeypatch):
+    monkeypatch.setattr("prodigy.report.live._REFRESH", 0.001)  # no redraw but those asked for
+    stream, written = terminal
+    reporter = Live(stream, verbosity=0, color=False)
+    reporter.handle(event("phase_started", phase="map", steps=1))
+    reporter.handle(event("agent_started", phase="map", item="x" * 200))
+    reporter._region.refresh()
+    stream.write("<resized>")
+    reporter._console._width = 20
+    reporter._region.refresh()
+    stream.write("<done>")
+    reporter.close()
+    after = written().partition("<resized>")[2].partition("<done>")[0]
+    # Two rows were drawn, the second 80 wide: on 20 columns it is four rows, so the cursor is three
+    # rows further down than it was left.
+    assert after.count("\x1b[1A") == 1 + 3
+    assert "\x1b[J" in after
+
+
 def test_a_prompt_has_the_terminal_for_itself(terminal, event):
     stream, written = terminal
     reporter = Live(stream, verbosity=0, color=False)
