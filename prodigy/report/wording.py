@@ -64,7 +64,8 @@ def _step_started(event: Event, data: dict[str, Any]) -> Line:
 
 def _step_completed(_: Event, data: dict[str, Any]) -> Line:
     status = str(data.get("status"))
-    text = f"step '{data.get('name')}' {status} in {duration(data.get('duration') or 0.0)}"
+    word = "succeeded" if status == "success" else status
+    text = f"step '{data.get('name')}' {word} in {duration(data.get('duration') or 0.0)}"
     if data.get("exit_code"):
         text += f", exit code {data['exit_code']}"
     text += "".join(f": {data[key]}" for key in ("error", "note") if data.get(key))
