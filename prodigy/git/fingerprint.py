@@ -32,7 +32,7 @@ def fingerprint(repository: UserRepository) -> Mapping[str, str]:
         for name in (*_GIT_FILES, *_GIT_STATES):
             for file in _files(directory / name):
                 found[_name(file, repository.root)] = _digest(file)
-    for path, entry in read_status(Git.as_owner(repository.root)).paths.items():
+    for path, entry in read_status(Git.reading(repository.root)).paths.items():
         file = repository.root / os.fsdecode(path)
         found[shown(path)] = f"{hashlib.sha256(entry).hexdigest()} {_digest(file)}"
     return found

@@ -18,8 +18,6 @@ from prodigy.git.shown import shown
 from prodigy.git.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from prodigy.git.changes import FileChange
     from prodigy.git.repository import UserRepository
     from prodigy.git.store import Store
@@ -85,7 +83,7 @@ def publish(store: Store, repository: UserRepository, target: str | None) -> Pub
 
 
 def _try(store: Store, repository: UserRepository, target: str) -> Published | None:
-    git = Git.as_owner(repository.root)
+    git = Git.reading(repository.root)
     tip = _tip(git, target)
     if tip is None:
         raise MergeRefused(f"the branch {shown(target.encode())} does not exist", help=_into(store))
@@ -93,9 +91,9 @@ def _try(store: Store, repository: UserRepository, target: str) -> Published | N
     head = store.head()
     place = _checked_out(git, target)
     if place:
-        git = Git.as_owner(place)
-        _check_overlap(store, git, place, tip, head)
+        _check_overlap(store, place, tip, head)
     if tip != head:
+        git = Git.writing(place or repository.root)
         _send_objects(store, git, tip, head)
         if not _move(store, git, target, tip, head, checked_out=place is not None):
             return None
@@ -103,7 +101,8 @@ def _try(store: Store, repository: UserRepository, target: str) -> Published | N
 
 
 def _tip(git: Git, target: str) -> str | None:
-    answer = git.run("rev-parse", "--verify", "-q", f"refs/heads/{target}^{{commit}}", ok=(0, 1, 128))
+    # Not rev-parse: a target may look like an expression over revisions.
+    answer = git.run("show-ref", "--verify", "--hash", "--", f"refs/heads/{target}", ok=(0, 1, 128))
     return answer.out.decode().strip() or None
 
 
@@ -132,13 +131,15 @@ def _checked_out(git: Git, target: str) -> Path | None:
     return None
 
 
-def _check_overlap(store: Store, git: Git, place: Path, tip: str, head: str) -> None:
-    dirty = read_status(git).paths
+def _check_overlap(store: Store, place: Path, tip: str, head: str) -> None:
     flags = ("-r", "-z", "--name-status", "--no-renames")
     cells = iter(store.git.run("diff-tree", *flags, tip, head, limited=True).out.split(b"\0"))
-    blocked = {
-        hit for kind, path in zip(cells, cells, strict=False) for hit in _in_the_way(place, dirty, kind, path)
-    }
+    kinds = {path: kind for kind, path in zip(cells, cells, strict=False)}
+    dirty = read_status(Git.reading(place)).paths
+    blocked = {above for path in kinds for above in _with_parents(path) if above in dirty}
+    deleted = {path for path, kind in kinds.items() if kind == b"D"}
+    for path in (path for path, kind in kinds.items() if kind == b"A"):
+        blocked.update(_overwritten(place, path) - deleted)
     if blocked:
         raise MergeRefused(
             f"uncommitted changes in {place} are in the way: {_listed(sorted(blocked))}",
@@ -146,15 +147,19 @@ def _check_overlap(store: Store, git: Git, place: Path, tip: str, head: str) -> 
         )
 
 
-def _in_the_way(place: Path, dirty: object, kind: bytes, path: bytes) -> Iterator[bytes]:
-    """Yield the user's files that writing ``path`` would overwrite, ignored ones too."""
-    paths: dict[bytes, bytes] = dirty  # type: ignore[assignment]
+def _with_parents(path: bytes) -> list[bytes]:
     parts = path.split(b"/")
-    yield from (above for end in range(1, len(parts) + 1) if (above := b"/".join(parts[:end])) in paths)
-    if kind == b"A":
-        file = place / os.fsdecode(path)
-        if os.path.lexists(file):
-            yield path
+    return [b"/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def _overwritten(place: Path, path: bytes) -> set[bytes]:
+    """Return the files, ignored ones too, that a new file at ``path`` would take the place of."""
+    for above in _with_parents(path):
+        file = place / os.fsdecode(above)
+        if file.is_symlink() or (file.exists() and not file.is_dir()):
+            return {above}
+    below = (Path(where) / name for where, _, names in os.walk(place / os.fsdecode(path)) for name in names)
+    return {os.fsencode(file.relative_to(place)) for file in below}
 
 
 def _send_objects(store: Store, git: Git, tip: str, head: str) -> None:

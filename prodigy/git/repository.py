@@ -61,13 +61,12 @@ def open_repository(path: Path) -> UserRepository:
 
     Raises RepositoryUnusable, with the sentence that says why.
     """
-    try:
-        git = Git.as_owner(path)
-    except OSError as error:
-        raise RepositoryUnusable(f"{path} cannot be read: {error.strerror}") from error
+    if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
+        raise RepositoryUnusable(f"{path} cannot be read")
+    git = Git.reading(path)
     _check_version(git)
     root, git_dir, common_dir, shallow, object_format = _locate(git, path)
-    git = Git.as_owner(root)
+    git = Git.reading(root)
     config = _config(git)
     if config.get("extensions.partialclone") or any(_promisor(key, value) for key, value in config.items()):
         raise RepositoryUnusable(

@@ -67,24 +67,33 @@ class Git:
         return cls(env)
 
     @classmethod
-    def as_owner(cls, root: Path) -> Git:
-        """Return git for the user's repository, as its owner where the caller is root.
+    def reading(cls, root: Path) -> Git:
+        """Return git for looking at the user's repository: nothing of it is written, nothing of it runs.
 
-        The user's own configuration applies (ignore rules, filters, identity), but no hook and no
-        file-system monitor runs. Files written belong to the repository's owner.
+        The caller's own configuration applies (ignore rules, identity), but no hook and no file-system
+        monitor. The repository may be another user's.
         """
-        status = root.stat()
-        foreign = os.geteuid() == 0 and status.st_uid != 0
-        home = _home_of(status.st_uid) if foreign else os.environ.get("HOME", _home_of(os.geteuid()))
-        env = {**_QUIET, "PATH": os.environ.get("PATH", os.defpath), "HOME": home}
-        if not foreign and "XDG_CONFIG_HOME" in os.environ:
-            env["XDG_CONFIG_HOME"] = os.environ["XDG_CONFIG_HOME"]
         settings = (
             *("core.hooksPath=/dev/null", "core.fsmonitor=false", "safe.directory=*"),
             *("gc.auto=0", "maintenance.auto=false", "fetch.recurseSubmodules=false"),
         )
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME") if name in os.environ}
         options = ("-C", str(root), *(part for setting in settings for part in ("-c", setting)))
-        return cls(env, options, (status.st_uid, status.st_gid) if foreign else None)
+        return cls({**_QUIET, "PATH": os.defpath, **kept}, options)
+
+    @classmethod
+    def writing(cls, root: Path) -> Git:
+        """Return git for publishing into the user's repository, as ``reading``.
+
+        Where the caller is root it is the repository's owner who writes, so that all files stay theirs.
+        """
+        git = cls.reading(root)
+        status = root.stat()
+        if os.geteuid() != 0 or status.st_uid == 0:
+            return git
+        env = {**git.env, "HOME": _home_of(status.st_uid)}
+        env.pop("XDG_CONFIG_HOME", None)
+        return replace(git, env=env, user=(status.st_uid, status.st_gid))
 
     def having(self, env: Mapping[str, str]) -> Git:
         """Return the same with more variables."""

@@ -186,6 +186,8 @@ class Store:
         Raises ProdigyError when it is larger than ``limit`` bytes.
         """
         wanted = os.path.normpath(os.fsdecode(path))
+        if wanted.startswith(("/", "..")) or "\0" in wanted:
+            return None
         entry = self.git.run("ls-tree", "-z", "-l", "--full-tree", commit, wanted, limited=True).out
         fields, _, name = entry.rstrip(b"\0").partition(b"\t")
         if not fields.startswith(b"100") or name != os.fsencode(wanted):
