@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,15 @@ class Calls(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one call."""
-        self._reporter.output(None, None, None, "stderr", f"{record.name}: {record.getMessage()}")
+        self._reporter.output(None, None, None, "stderr", _words(record))
+
+
+def _words(record: logging.LogRecord) -> str:
+    command = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    if isinstance(command, list) and "git" in command:
+        # What stands before is our own `env -i NAME=VALUE ...`, the same in every call.
+        return shlex.join(command[command.index("git") :])
+    return f"{record.name}: {record.getMessage()}"
 
 
 def show_calls(reporter: Reporter) -> None:

@@ -106,9 +106,9 @@ def _merge(merge: MergeOutcome, target: str | None) -> str:
     into = f" into {target}" if target else ""
     words = {
         "merged": f"merged{into} as {str(merge.commit)[:_HASH]}",
-        "declined": "not merged: declined",
-        "not_asked": "not merged: nobody was there to ask",
-        "disabled": "not merged: switched off",
+        "declined": "no: declined",
+        "not_asked": "no: nobody was there to ask",
+        "disabled": "no: switched off",
         "nothing": "nothing to merge",
         "refused": "refused",
         "failed": "failed",

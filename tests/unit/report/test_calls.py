@@ -15,9 +15,9 @@ def git_logger():
         logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize(("verbosity", "shown"), [(1, ""), (2, "INFO  git.cmd: git status\n")])
+@pytest.mark.parametrize(("verbosity", "shown"), [(1, ""), (2, "INFO  git status 'a b'\n")])
 def test_calls_are_shown_from_verbosity_two_on(git_logger, verbosity, shown):
     stream = io.StringIO()
     open_reporter(stream=stream, verbosity=verbosity, quiet=False, color=False)
-    git_logger.debug("git %s\x1b[2J", "status")
+    git_logger.debug("Popen(%s, cwd=%s)", ["env", "-i", "LC_ALL=C", "git", "status", "a b\x1b[2J"], "/")
     assert stream.getvalue()[9:] == shown
