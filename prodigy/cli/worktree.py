@@ -264,6 +264,7 @@ def _fits(record: SessionRecord, *, merged_only: bool, mapreduce: bool, older_th
 
 @command(app, "clean-orphaned")
 def clean_orphaned(
+    settings: Settings,
     name: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Only what belongs to this session.")
     ] = None,
@@ -273,7 +274,9 @@ def clean_orphaned(
 ) -> int:
     """Remove what runs that were killed left behind: containers, volumes, networks, agents' workspaces."""
     from prodigy.home import data_root
+    from prodigy.report.reporter import open_reporter
     from prodigy.run.cleanup import Orphans
+    from prodigy.run.worktrees import clean_orphans
     from prodigy.state.database import Database
 
     home = data_root()
@@ -289,7 +292,8 @@ def clean_orphaned(
         if not confirm(f"Remove {len(found)} orphans? Session workspaces and their commits stay.", yes=force):
             write("nothing removed")
             return 0
-        problems = orphans.remove(found)
+        reporter = open_reporter(stream=sys.stderr, verbosity=settings.verbosity, quiet=True, color=False)
+        problems = clean_orphans(home, orphans, found, reporter)
         for problem in problems:
             write(f"not removed: {problem}")
     return 1 if problems else 0

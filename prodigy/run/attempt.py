@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodigy.errors import ImageUnavailable, Interrupted, SandboxFailure, StepError
@@ -17,6 +16,7 @@ from prodigy.workflow.render import render_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from prodigy.run.events import Bus
     from prodigy.run.station import Station

@@ -55,11 +55,13 @@ class Orphans:
         found = [*self._engine_objects(), *self._dead_sessions()]
         return [orphan for orphan in found if session is None or orphan.session == session]
 
+    def sessions(self) -> list[SessionRecord]:
+        """Every session of the data root."""
+        return self._sessions.all()
+
     def _dead_sessions(self) -> list[Orphan]:
         return [
-            Orphan("session", record.workspace, record.id)
-            for record in self._sessions.all()
-            if _abandoned(record)
+            Orphan("session", record.workspace, record.id) for record in self.sessions() if abandoned(record)
         ]
 
     def _engine_objects(self) -> list[Orphan]:
@@ -69,7 +71,7 @@ class Orphans:
         try:
             engine = connect()
         except EnvironmentUnavailable:
-            if any(_abandoned(s) and s.settings.get("sandbox") == "docker" for s in self._sessions.all()):
+            if any(abandoned(s) and s.settings.get("sandbox") == "docker" for s in self.sessions()):
                 raise
             return []
         return [
@@ -109,7 +111,8 @@ def _owner_is_dead(label: str) -> bool:
     return owner is not None and not owner.alive()
 
 
-def _abandoned(record: SessionRecord) -> bool:
+def abandoned(record: SessionRecord) -> bool:
+    """Whether the process that runs a session is gone without having finished it."""
     return record.status == "running" and _owner_is_dead(record.owner)
 
 

@@ -43,7 +43,7 @@ def prepare(plan: Plan, home: Path) -> Machine:
 
         backend = HostBackend()
         owner = (os.getuid(), os.getgid())
-        return Machine(backend, owner, "", "", unenforced=tuple(HostBackend.limits_not_enforced))
+        return Machine(backend, owner, "", "", unenforced=tuple(HostBackend.NOT_ENFORCED))
     from prodigy.sandbox.docker.backend import DockerBackend
     from prodigy.sandbox.docker.engine import connect
     from prodigy.sandbox.images import Images

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import UsageError
+from prodigy.run.cleanup import abandoned
 from prodigy.run.worktrees import session_store
 from prodigy.state.journal import Journal
 from prodigy.text import printable, printable_lines
@@ -77,7 +78,7 @@ def overview(home: Path, record: SessionRecord) -> Overview:
     return Overview(
         name=record.id,
         branch=record.branch,
-        status="merged" if merged else record.status,
+        status="merged" if merged else "orphaned" if abandoned(record) else record.status,
         created_at=record.created_at,
         ahead=0 if merged or store is None else len(store.commits(record.base, head)),
         size=_size(home / "sessions" / record.id),

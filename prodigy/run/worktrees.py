@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prodigy.errors import GitFailed, SandboxFailure
+from prodigy.errors import GitFailed, ProdigyError, SandboxFailure
 from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
 from prodigy.run.cleanup import discard
@@ -17,16 +17,17 @@ from prodigy.run.publishing import Publisher
 from prodigy.run.session import open_session
 from prodigy.run.session_workspace import SessionWorkspace
 from prodigy.run.stop import Stop
-from prodigy.values import MergeOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from prodigy.run.cleanup import Orphan, Orphans
     from prodigy.run.context import RunContext
     from prodigy.run.events import Watcher
     from prodigy.run.publishing import Approve
     from prodigy.sandbox.protocol import Sandbox, SandboxSpec
     from prodigy.state.sessions import SessionRecord
+    from prodigy.values import MergeOutcome
 
 
 def stored_plan(record: SessionRecord) -> Plan:
@@ -59,6 +60,23 @@ def visiting(home: Path, record: SessionRecord, watcher: Watcher, *, sandbox: bo
     stop = Stop()
     with stop.signals(), open_session(home, record, repository, machine, watcher, stop) as context:
         yield context
+
+
+def clean_orphans(home: Path, orphans: Orphans, found: list[Orphan], watcher: Watcher) -> list[str]:
+    """Remove orphans, then bring the workspaces of their sessions to rest.
+
+    Gives a sentence for each thing that could not be done; nothing of a workspace's work is removed.
+    """
+    problems = orphans.remove(found)
+    for record in orphans.sessions():
+        if record.workspace_state != "in_use" or record.status == "running":
+            continue
+        try:
+            with visiting(home, record, watcher, sandbox=True) as context:
+                SessionWorkspace.reopen(context)
+        except ProdigyError as error:
+            problems.append(f"the workspace of {record.id} is not at rest: {error.message}")
+    return problems
 
 
 def merge_session(
