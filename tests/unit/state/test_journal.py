@@ -1,0 +1,92 @@
+"""The journal: order, durability of events with records, intents."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodigy.errors import EnvironmentUnavailable
+from prodigy.state.database import Database
+from prodigy.state.journal import Journal
+from prodigy.state.sessions import Sessions
+from prodigy.values import Event, ItemResult, StepResult
+from tests.unit.state.records import session_record
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database(tmp_path / "prodigy.db") as opened:
+        Sessions(opened).create(session_record("session-a"))
+        yield opened
+
+
+def _event(number: int) -> Event:
+    return Event(type="warning", at=datetime.now(UTC), session="session-a", data={"n": number})
+
+
+def _step(path: str, status: str = "success") -> StepResult:
+    return StepResult.model_validate({"path": path, "name": path, "kind": "shell", "status": status})
+
+
+def test_an_event_is_on_disk_with_the_record_that_follows_it(database: Database, tmp_path: Path) -> None:
+    journal = Journal(database, "session-a")
+    journal.event(_event(1))
+    assert _stored_events(tmp_path) == 0
+    journal.step(_step("commands[0]"))
+    assert _stored_events(tmp_path) == 1
+
+
+def _stored_events(directory: Path) -> int:
+    other = sqlite3.connect(directory / "prodigy.db")
+    try:
+        (count,) = other.execute("SELECT count(*) FROM event").fetchone()
+    finally:
+        other.close()
+    return int(count)
+
+
+def test_events_of_a_failed_write_are_kept_for_the_next(database: Database) -> None:
+    journal = Journal(database, "session-a")
+    journal.event(_event(1))
+    with pytest.raises(EnvironmentUnavailable, match="cannot be written"):
+        Journal(database, "no such session").items(
+            [ItemResult(item_id="x", index=0, item=1, status="pending")]
+        )
+    planned = [ItemResult(item_id="x", index=0, item=1, status="pending")]
+    journal.items(planned)
+    with pytest.raises(EnvironmentUnavailable):
+        journal.items(planned)
+    journal.flush()
+    assert [event.data["n"] for event in journal.events()] == [1]
+
+
+def test_a_step_run_twice_is_recorded_twice(database: Database) -> None:
+    journal = Journal(database, "session-a")
+    journal.step(_step("commands[0]", "failed"))
+    journal.step(_step("commands[0]"))
+    assert [step.status for step in journal.steps()] == ["failed", "success"]
+
+
+def test_only_effects_that_were_not_settled_need_recovery(database: Database) -> None:
+    journal = Journal(database, "session-a")
+    first, second = journal.intend(("container", "c1"), ("workspace", "w1"))
+    journal.settle(first)
+    assert journal.unsettled() == [(second, "workspace", "w1")]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
+def test_any_item_survives_storage(item: object) -> None:
+    with Database(Path(":memory:")) as database:
+        Sessions(database).create(session_record("session-a"))
+        journal = Journal(database, "session-a")
+        journal.items([ItemResult(item_id="x", index=0, item=item, status="pending")])
+        journal.item(ItemResult(item_id="x", index=0, item=item, status="success", output=item))
+        (stored,) = journal.item_results()
+        assert (stored.item, stored.output, stored.status) == (item, item, "success")
