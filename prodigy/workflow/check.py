@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow.findings import suggestion
-from prodigy.workflow.namespaces import LATER, fields_of, phases_with
+from prodigy.workflow.namespaces import ANY, LATER, PHASES, fields_of, phases_with
 from prodigy.workflow.placeholder import NAMESPACES, Placeholder, PlaceholderError, scan
 from prodigy.workflow.tree import Mark, Scalar
 
@@ -35,7 +35,7 @@ def check_uses(findings: Findings, uses: dict[str, list[Use]], draft: dict[str, 
     """Report every text whose placeholders cannot work, with their position in the file."""
     variables = set(draft.get("env") or {})
     captured: dict[str, set[str]] = {}
-    for phase in ("commands", "setup", "input", "map", "reduce", "merge"):
+    for phase in PHASES:
         setup = frozenset(captured.get("setup", ()))
         known = _Known(phase, set(variables), set(setup), setup)
         if phase == "merge":
@@ -71,14 +71,14 @@ def _check_claude(findings: Findings, use: Use, draft: dict[str, Any]) -> None:
 
 
 def _check_text(findings: Findings, use: Use, node: Scalar, known: _Known) -> None:
-    shell = use.kind == "shell"
+    in_shell = use.kind == "shell"
     try:
-        pieces = scan(use.text, known, shell=shell)
+        pieces = scan(use.text, known, in_shell=in_shell)
         placeholders = [piece for piece in pieces if isinstance(piece, Placeholder)]
         for placeholder in placeholders:
             _check_names(findings, use, node, known, placeholder)
-        if shell and placeholders:
-            from prodigy.workflow.shell_context import parse_script  # noqa: PLC0415 - loads the parser
+        if in_shell and placeholders:
+            from prodigy.workflow.shell_context import parse_script
 
             parse_script(pieces)
     except PlaceholderError as error:
@@ -101,7 +101,7 @@ def _check_names(
         width = len(placeholder.text.partition("\n")[0])
         findings.error(code, place_in(findings, node, where), message, width=width)
     if placeholder.default:
-        for piece in scan(placeholder.default, known, shell=False):
+        for piece in scan(placeholder.default, known, in_shell=False):
             if isinstance(piece, Placeholder):
                 _check_names(findings, use, node, known, piece, where)
 
@@ -120,18 +120,20 @@ def _problem(placeholder: Placeholder, known: _Known, *, in_handler: bool) -> tu
     fields = fields_of(head, known.phase, in_handler=in_handler)
     if fields is None:
         return "P302", f"{shown}: `{head}` exists only {phases_with(head)}"
-    if head == "setup" and known.phase != "setup":
-        fields = fields | known.setup
-    if fields == {"*"}:
+    return _field_problem(placeholder, fields | known.setup if head == "setup" else fields)
+
+
+def _field_problem(placeholder: Placeholder, fields: frozenset[str]) -> tuple[str, str] | None:
+    """Report a field that a namespace does not have."""
+    head, shown = placeholder.head, f"`${{{placeholder.dotted}}}`"
+    name = placeholder.path[1] if len(placeholder.path) > 1 else ""
+    if fields == ANY or name in fields or (not name and not fields):
         return None
-    if len(placeholder.path) == 1:
-        return None if not fields or head == "map" else ("P301", f"{shown}: name one of its fields")
-    name = placeholder.path[1]
-    if name in fields:
-        return None
-    elsewhere = [p for p in ("map", "reduce") if name in (fields_of(head, p, in_handler=True) or ())]
+    if not name:
+        return "P301", f"{shown}: name one of its fields: {', '.join(sorted(fields))}"
+    elsewhere = [phase for phase in PHASES if name in (fields_of(head, phase, in_handler=True) or ())]
     if elsewhere:
-        return "P302", f"{shown} exists only in {' and '.join(elsewhere)}"
+        return "P302", f"{shown} exists only in {', '.join(elsewhere)}"
     hint = suggestion(name, fields)
     hint = (
         hint.replace("'", f"'{head}.", 1) if hint else f"; it has {', '.join(sorted(fields)) or 'no fields'}"

@@ -25,7 +25,7 @@ def render_env(steps: StepReader, node: Node, findings: Findings) -> dict[str, s
         scope = Scope(exported=done)
         value = nodes[name]
         try:
-            scan(text, scope, shell=False)
+            scan(text, scope, in_shell=False)
             done[name] = render_plain(text, scope)
         except PlaceholderError as error:
             if isinstance(value, Scalar):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_SET = re.compile(r"\[([!^]?)(\]?[^\]/]*)\]")
+
 
 def match_glob(patterns: Sequence[str], exclude: Sequence[str], paths: Iterable[str]) -> list[str]:
     """Return the paths that any pattern matches and no excluded one does, once each, by code point.
@@ -50,17 +52,16 @@ def _translate(pattern: str, at: int) -> tuple[int, str]:
     if pattern[at] == "*":
         stars = len(pattern[at:]) - len(pattern[at:].lstrip("*"))
         return stars, "[^/]*"
+    return _translate_one(pattern, at)
+
+
+def _translate_one(pattern: str, at: int) -> tuple[int, str]:
+    """Translate what stands for exactly one character."""
     if pattern[at] == "?":
         return 1, "[^/]"
     if pattern[at] == "\\" and at + 1 < len(pattern):
         return 2, re.escape(pattern[at + 1])
-    if (
-        pattern[at] == "["
-        and (match := re.compile(r"\[([!^]?)(\]?[^\]/]*)\]").match(pattern, at))
-        and match[2]
-    ):
-        negated = "^/" if match[1] else ""
-        inner = match[2].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace("^", "\\^")
-        inner = re.sub(r"([&~|])", r"\\\1", inner)
-        return match.end() - at, f"(?!/)[{negated}{inner}]"
+    if (match := _SET.match(pattern, at)) and match[2]:
+        inner = re.sub(r"([\\\[\]^&~|])", r"\\\1", match[2])
+        return match.end() - at, f"(?!/)[{'^' if match[1] else ''}{inner}]"
     return 1, re.escape(pattern[at])

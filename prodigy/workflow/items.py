@@ -1,4 +1,4 @@
-"""Work items: from a document to a numbered list. Pure; whoever reads files and runs commands is elsewhere."""
+"""Work items: from a document to a numbered list. Pure: files are read and commands run elsewhere."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def from_value(value: Any) -> Any:
 
 def compile_query(json_path: str) -> Any:
     """Return a compiled RFC 9535 query; a missing ``$`` is added. Raises ValueError."""
-    from jsonpath_rfc9535 import JSONPathError, compile  # noqa: A004, PLC0415 - heavy; its own name for it
+    from jsonpath_rfc9535 import JSONPathError, compile  # noqa: A004 - heavy; its own name for it
 
     query = json_path.strip()
     if not query.startswith("$"):
@@ -178,7 +178,7 @@ def _cut(name: str, room: int) -> str:
 
 
 def _digest(item: Any) -> str:
-    import rfc8785  # noqa: PLC0415 - only items without an id of their own need it
+    import rfc8785
 
     try:
         canonical = rfc8785.dumps(item)

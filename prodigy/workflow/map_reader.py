@@ -55,7 +55,7 @@ class MapReader:
 
     def check_json_path(self, path: str, node: Node) -> None:
         """Report a query that cannot be read."""
-        from prodigy.workflow.items import compile_query  # noqa: PLC0415 - the JSONPath library is heavy
+        from prodigy.workflow.items import compile_query
 
         try:
             compile_query(path)

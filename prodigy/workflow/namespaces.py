@@ -5,6 +5,9 @@ from __future__ import annotations
 ANY = frozenset("*")
 """The fields depend on the data."""
 
+PHASES = ("commands", "setup", "input", "map", "reduce", "merge")
+"""In their order; ``input`` is where the items of a map come from."""
+
 LATER = frozenset(("step", "steps", "test", "foreach", "validation", "param", "git", "worker", "agent"))
 """Namespaces of the language that have no values in this version."""
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 NAMESPACES = frozenset(
-    (
-        "item item_index item_total item_id item_json map setup shell claude last write_file handler error "
-        "workflow merge env step steps test foreach validation param git worker agent"
-    ).split()
+    {"item", "item_index", "item_total", "item_id", "item_json", "map", "setup", "merge", "workflow", "env"}
+    | {"shell", "claude", "write_file", "last", "handler", "error", "step", "steps", "test", "foreach"}
+    | {"validation", "param", "git", "worker", "agent"}
 )
 """Names that are prodigy's in every text, wherever they have a value."""
 
@@ -73,7 +72,7 @@ class Placeholder:
 Pieces = list["str | Placeholder"]
 
 
-def scan(text: str, names: Names, *, shell: bool) -> Pieces:
+def scan(text: str, names: Names, *, in_shell: bool) -> Pieces:
     """Return the text cut into literal parts and placeholders; ``$${x}`` becomes a literal ``${x}``.
 
     In shell text, what is not prodigy's is left to the shell; in plain text ``$NAME`` of a variable counts
@@ -89,7 +88,7 @@ def scan(text: str, names: Names, *, shell: bool) -> Pieces:
             pieces.append(text[literal:position])
             literal, position = position + 1, end
             continue
-        found = _read(text, position, names, shell=shell)
+        found = _read(text, position, names, in_shell=in_shell)
         if found is None:
             position += 1
             continue
@@ -105,15 +104,15 @@ def only_placeholder(text: str) -> bool:
     return _HEAD.match(text, 2) is not None
 
 
-def _read(text: str, start: int, names: Names, *, shell: bool) -> Placeholder | None:
+def _read(text: str, start: int, names: Names, *, in_shell: bool) -> Placeholder | None:
     if not text.startswith("${", start):
-        match = None if shell else _DOLLAR_NAME.match(text, start)
+        match = None if in_shell else _DOLLAR_NAME.match(text, start)
         if match and names.has(match[1]) and match[1] not in NAMESPACES - {"item"}:
             return Placeholder(start, match[0], (match[1],))
         return None
     head = _HEAD.match(text, start + 2)
     if head is None:
-        if shell:
+        if in_shell:
             return None
         raise PlaceholderError("P303", start, "malformed placeholder", "write `$${` for a literal `${`")
     name, position = head[0], head.end()
@@ -122,9 +121,9 @@ def _read(text: str, start: int, names: Names, *, shell: bool) -> Placeholder | 
         raise PlaceholderError(
             "P303", start, f"`${{{name}:…}}` is not available yet in this version of prodigy"
         )
-    if shell and not ours and not text.startswith(".", position):
+    if in_shell and not ours and not text.startswith(".", position):
         return None
-    if shell and names.is_exported(name) and name not in NAMESPACES and not text.startswith("}", position):
+    if in_shell and names.is_exported(name) and name not in NAMESPACES and not text.startswith("}", position):
         return None
     return _read_rest(text, start, position, name)
 

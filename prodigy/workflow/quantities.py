@@ -29,21 +29,21 @@ def parse_duration(value: object) -> float:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value) if abs(value) <= _MAX_SECONDS else math.inf
     if isinstance(value, str):
-        text = value.strip()
-        if _NUMBER.fullmatch(text):
-            return float(text)
-        if _DURATION.fullmatch(text):
-            return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-        return None
+        return _seconds_of_text(value.strip())
     if isinstance(value, dict) and "secs" in value and set(value) <= {"secs", "nanos"}:
-        parts = (value["secs"], value.get("nanos", 0))
-        if all(isinstance(part, int) and not isinstance(part, bool) for part in parts):
-            return _seconds(parts[0] + parts[1] / 1e9) if abs(max(parts, key=abs)) < 1 << 62 else math.inf
+        seconds, nanos = _seconds(value["secs"]), _seconds(value.get("nanos", 0))
+        return None if seconds is None or nanos is None else seconds + nanos / 1e9
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if abs(value) <= _MAX_SECONDS * 1e9 else math.inf
+    return None
+
+
+def _seconds_of_text(text: str) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if _DURATION.fullmatch(text):
+        return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
     return None
 
 

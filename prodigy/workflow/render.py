@@ -15,5 +15,5 @@ def render_plain(text: str, scope: Scope) -> str:
 
     No value is scanned again. Raises StepError of kind ``interpolation``.
     """
-    pieces = read(text, scope, shell=False)
+    pieces = read(text, scope, in_shell=False)
     return "".join(piece if isinstance(piece, str) else as_text(scope.resolve(piece)) for piece in pieces)

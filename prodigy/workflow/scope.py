@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from prodigy.values import ErrorKind
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _SHOWN_NAMES = 20
 
@@ -25,6 +26,12 @@ class Captured:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+class _Exported(str):
+    """The text of a variable that processes have too."""
+
+    __slots__ = ()
+
+
 class Scope:
     """Names and JSON values; a child sees its parent's and writes its own.
 
@@ -34,21 +41,18 @@ class Scope:
     def __init__(
         self, names: Mapping[str, Any] | None = None, exported: Mapping[str, str] | None = None
     ) -> None:
-        self._names = dict(names or {})
-        self._exported = dict(exported or {})
-        self._parent: Scope | None = None
+        variables = {name: _Exported(text) for name, text in (exported or {}).items()}
+        self._names: ChainMap[str, Any] = ChainMap({**variables, **(names or {})})
 
     def child(self, names: Mapping[str, Any] | None = None, /, **more: Any) -> Scope:
         """Return a scope that also sees everything here."""
-        made = Scope({**(names or {}), **more})
-        made._parent = self
+        made = Scope()
+        made._names = self._names.new_child({**(names or {}), **more})
         return made
 
     def exporting(self, variables: Mapping[str, str]) -> Scope:
         """Return a child whose processes have these variables too."""
-        made = self.child()
-        made._exported = dict(variables)
-        return made
+        return self.child({name: _Exported(text) for name, text in variables.items()})
 
     def set(self, name: str, value: Any) -> None:
         """Set a name here."""
@@ -71,44 +75,32 @@ class Scope:
 
     @property
     def exported(self) -> dict[str, str]:
-        """All exported variables, the nearest ones winning."""
-        above = self._parent.exported if self._parent else {}
-        return above | self._exported
+        """All exported variables, the nearest ones winning, shadowed ones included."""
+        levels = reversed(self._names.maps)
+        return {n: str(v) for level in levels for n, v in level.items() if isinstance(v, _Exported)}
 
     def has(self, name: str) -> bool:
         """Return whether a name has a value here."""
-        return any(name in level._names or name in level._exported for level in self._levels())
+        return name in self._names
 
     def is_exported(self, name: str) -> bool:
         """Return whether processes see the name, and not a value of prodigy's own."""
-        for level in self._levels():
-            if name in level._names:
-                return False
-            if name in level._exported:
-                return True
-        return False
+        return isinstance(self._names.get(name), _Exported)
 
     def get(self, name: str) -> Any:
         """Return a name's value. Raises KeyError."""
-        if name == "env":
-            return self.exported
-        for level in self._levels():
-            if name in level._names:
-                return level._names[name]
-            if name in level._exported:
-                return level._exported[name]
-        raise KeyError(name)
+        return self.exported if name == "env" else self._names[name]
 
     def names(self) -> list[str]:
         """Return every name that has a value, sorted."""
-        return sorted({name for level in self._levels() for name in (*level._names, *level._exported)})
+        return sorted(self._names)
 
     def value(self, text: str) -> Any:
         """Return the value of a text that is exactly one placeholder, with its type kept.
 
         Raises StepError of kind ``interpolation``.
         """
-        pieces = read(text.strip(), self, shell=False)
+        pieces = read(text.strip(), self, in_shell=False)
         if len(pieces) != 1 or isinstance(pieces[0], str):
             raise StepError(ErrorKind.INTERPOLATION, f"{text.strip()!r} is not one placeholder")
         return self.resolve(pieces[0])
@@ -126,7 +118,7 @@ class Scope:
             value = None
         if value is None and placeholder.default is not None:
             value = "".join(
-                as_text(self._piece(piece)) for piece in read(placeholder.default, self, shell=False)
+                as_text(self._piece(piece)) for piece in read(placeholder.default, self, in_shell=False)
             )
         for name in placeholder.filters:
             value = _apply(name, value, placeholder)
@@ -134,15 +126,13 @@ class Scope:
 
     def dump(self) -> dict[str, Any]:
         """Return everything visible here as JSON data."""
-        values: dict[str, Any] = {}
-        fields: dict[str, Any] = {}
-        for level in reversed(list(self._levels())):
-            for name, value in level._names.items():
-                fields.pop(name, None)
-                values[name] = value.value if isinstance(value, Captured) else value
-                if isinstance(value, Captured):
-                    fields[name] = value.fields
-        return {"names": values, "fields": fields, "exported": self.exported}
+        own = {name: value for name, value in self._names.items() if not isinstance(value, _Exported)}
+        captured = {name: value for name, value in own.items() if isinstance(value, Captured)}
+        return {
+            "names": own | {name: value.value for name, value in captured.items()},
+            "fields": {name: value.fields for name, value in captured.items()},
+            "exported": self.exported,
+        }
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Scope:
@@ -151,12 +141,6 @@ class Scope:
         for name, fields in data["fields"].items():
             scope.capture(name, scope.get(name), **fields)
         return scope
-
-    def _levels(self) -> Iterator[Scope]:
-        level: Scope | None = self
-        while level is not None:
-            yield level
-            level = level._parent
 
     def _piece(self, piece: str | Placeholder) -> Any:
         return piece if isinstance(piece, str) else self.resolve(piece)
@@ -171,10 +155,10 @@ class Scope:
         return value.value if isinstance(value, Captured) else value
 
 
-def read(text: str, scope: Scope, *, shell: bool) -> list[str | Placeholder]:
+def read(text: str, scope: Scope, *, in_shell: bool) -> list[str | Placeholder]:
     """Return a text's pieces. Raises StepError of kind ``interpolation`` for a malformed placeholder."""
     try:
-        return scan(text, scope, shell=shell)
+        return scan(text, scope, in_shell=in_shell)
     except PlaceholderError as error:
         raise StepError(ErrorKind.INTERPOLATION, error.message, help=error.help) from None
 

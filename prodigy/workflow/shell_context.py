@@ -25,8 +25,30 @@ _ADVICE = "assign it to a variable first (`x=${…}`), then use `$x`"
 _INTEGER_OPERATORS = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge"))
 _BOUNDARIES = frozenset(("command_substitution", "process_substitution"))
 _ARITHMETIC = frozenset(("arithmetic_expansion", "subscript"))
+_TRANSPARENT = frozenset(
+    (
+        "concatenation",
+        "string",
+        "raw_string",
+        "command_name",
+        "extglob_pattern",
+        "regex",
+        "binary_expression",
+        "unary_expression",
+        "negation_expression",
+        "parenthesized_expression",
+    )
+)
+_SPLITTING = {
+    "for_statement": True,
+    "file_redirect": False,
+    "herestring_redirect": False,
+    "case_statement": False,
+    "case_item": False,
+}
 _NAME_TAKERS = frozenset(
-    "read readarray mapfile getopts let unset export readonly declare local typeset".split()
+    {"read", "readarray", "mapfile", "getopts", "let", "unset"}
+    | {"export", "readonly", "declare", "local", "typeset"}
 )
 _PLAIN_DELIMITER = re.compile(r"(['\"]?)([A-Za-z0-9_]+)\1|\\([A-Za-z0-9_]+)")
 _ACTIVE = re.compile(rb"['\"\\$`]")
@@ -57,6 +79,23 @@ class Context:
     expands: bool = True
     """The shell expands ``${NAME}`` here."""
     in_backquotes: bool = False
+    in_heredoc: bool = False
+    """A command substitution inside a heredoc's body holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """A heredoc that holds a placeholder, at whatever depth."""
+
+    start: Node
+    """Its first delimiter."""
+    body: Node
+    end: Node
+    """Its last delimiter."""
+    delimiter: str
+    quoted: bool
+    """Nothing is expanded in it."""
+    strips_tabs: bool
 
 
 @dataclass(slots=True)
@@ -66,8 +105,8 @@ class ParsedScript:
     source: bytes
     contexts: list[Context] = field(default_factory=list)
     """One for each placeholder, in order."""
-    literal_heredocs: dict[int, tuple[Node, Node]] = field(default_factory=dict)
-    """Start and body nodes of quoted heredocs that hold placeholders, by the body's position."""
+    heredocs: dict[int, Heredoc] = field(default_factory=dict)
+    """Those that hold placeholders, by the body's position."""
 
 
 def parse_script(pieces: Sequence[str | Placeholder]) -> ParsedScript:
@@ -98,14 +137,14 @@ def parse_script(pieces: Sequence[str | Placeholder]) -> ParsedScript:
 
 @cache
 def _language() -> object:
-    import tree_sitter  # noqa: PLC0415 - heavy, and only texts with placeholders need it
-    import tree_sitter_bash  # noqa: PLC0415 - same
+    import tree_sitter
+    import tree_sitter_bash
 
     return tree_sitter.Language(tree_sitter_bash.language())
 
 
 def _parser() -> Parser:
-    from tree_sitter import Parser  # noqa: PLC0415 - heavy, and only texts with placeholders need it
+    from tree_sitter import Parser
 
     return Parser(_language())  # type: ignore[arg-type]
 
@@ -149,20 +188,26 @@ class _Walk:
         """Return the context. Raises PlaceholderError."""
         if self.chain[0].type == "comment":
             return Context(self.start, self.end, Quoting.COMMENT, expands=False)
+        self.note_heredocs()
         quoting, expands = self.quoting()
         backslashes = len(before := self.script.source[: self.start]) - len(before.rstrip(b"\\"))
-        if backslashes % 2 and expands:
+        in_heredoc = quoting is not Quoting.HEREDOC and any(n.type == "heredoc_body" for n in self.chain)
+        if backslashes % 2 and (expands or in_heredoc):
             raise _refusal(self.placeholder, "a backslash stands before it; write `$${` for a literal `${`")
         in_backquotes = self.in_backquotes()
         if quoting is Quoting.HEREDOC:
-            if in_backquotes:
-                raise self.refuse("a heredoc inside backquotes")
             return Context(self.start, self.end, quoting, expands=expands)
         if self.is_integer():
             return Context(self.start, self.end, quoting, integer=True, expands=expands)
         splits = self.splits() and quoting is Quoting.NONE
         return Context(
-            self.start, self.end, quoting, splits=splits, expands=expands, in_backquotes=in_backquotes
+            self.start,
+            self.end,
+            quoting,
+            splits=splits,
+            expands=expands,
+            in_backquotes=in_backquotes,
+            in_heredoc=in_heredoc,
         )
 
     def quoting(self) -> tuple[Quoting, bool]:
@@ -173,7 +218,7 @@ class _Walk:
             if node.type == "raw_string":
                 return Quoting.SINGLE, False
             if node.type == "heredoc_body":
-                return Quoting.HEREDOC, self.heredoc_expands(node)
+                return Quoting.HEREDOC, not self.script.heredocs[node.start_byte].quoted
             if node.type in ("ansi_c_string", "heredoc_start", "heredoc_end"):
                 raise self.refuse("it stands in a quoted form that has escapes of its own, or in a delimiter")
             if node.type in ("regex", "extglob_pattern") and _ACTIVE.search(_text(node)):
@@ -182,26 +227,41 @@ class _Walk:
                 break
         return Quoting.NONE, True
 
-    def heredoc_expands(self, body: Node) -> bool:
-        """Return whether a heredoc is unquoted; a quoted one is noted for conversion."""
+    def note_heredocs(self) -> None:
+        """Note every heredoc around it. Raises PlaceholderError when one cannot be told for certain."""
+        bodies = [node for node in self.chain if node.type == "heredoc_body"]
+        for depth, body in enumerate(bodies):
+            heredoc = self.heredoc(body)
+            inside_more = depth > 0 or any(node.type in _BOUNDARIES for node in self.below(body))
+            if heredoc.strips_tabs and inside_more:
+                raise self.refuse("a command substitution inside a heredoc that strips tabs")
+            self.script.heredocs[body.start_byte] = heredoc
+
+    def below(self, node: Node) -> list[Node]:
+        return self.chain[: self.chain.index(node)]
+
+    def heredoc(self, body: Node) -> Heredoc:
+        """Return the heredoc of a body."""
         redirect = body.parent
         parts = {child.type: child for child in redirect.children} if redirect is not None else {}
         start, end = parts.get("heredoc_start"), parts.get("heredoc_end")
         match = _PLAIN_DELIMITER.fullmatch(_text(start).decode()) if start is not None else None
         if start is None or end is None or match is None:
             raise self.refuse("the delimiter of its heredoc is not a plain word")
-        if _text(end).decode() != (match[2] or match[3]) or body.end_byte > end.start_byte:
+        delimiter = match[2] or match[3]
+        if _text(end).decode() != delimiter or body.end_byte > end.start_byte:
             raise self.refuse("the end of its heredoc cannot be told for certain")
-        if match[1] or match[3]:
-            self.script.literal_heredocs[body.start_byte] = (start, body)
-            return False
-        return True
+        return Heredoc(start, body, end, delimiter, bool(match[1] or match[3]), "<<-" in parts)
 
     def in_backquotes(self) -> bool:
         """Return whether one pair of backquotes surrounds it."""
         pairs = [n for n in self.chain if n.type == "command_substitution" and _text(n).startswith(b"`")]
         if len(pairs) > 1 or any(b"\\" in _text(node) for node in pairs):
             raise self.refuse("nested backquotes, or backslashes inside them; write `$(…)`")
+        if pairs and any(node.type == "heredoc_body" for node in self.chain):
+            raise self.refuse("backquotes and a heredoc around each other; write `$(…)`")
+        if pairs and sum(node.type == "string" for node in self.chain) > 1:
+            raise self.refuse("double quotes around backquotes around double quotes; write `$(…)`")
         return bool(pairs)
 
     def is_integer(self) -> bool:
@@ -231,42 +291,28 @@ class _Walk:
         for child, node in zip(self.chain, self.chain[1:], strict=False):
             if child.type == "variable_name":
                 raise self.refuse("it stands where the shell wants a name")
-            role = self.role(node, child)
+            role = self.role(node)
             if role is not None:
                 return role
         raise self.refuse("the shell's treatment of this place is not known for certain")
 
-    def role(self, node: Node, child: Node) -> bool | None:  # noqa: PLR0911 - one row of the table each
+    def role(self, node: Node) -> bool | None:
         """Return whether words split in this node; None: ask further up."""
         kind = node.type
+        if kind in _TRANSPARENT:
+            if kind == "unary_expression" and _text(node).lstrip().startswith((b"-v", b"-R")):
+                raise self.refuse("it stands where the shell wants a name")
+            return None
         if kind == "command":
             self.check_command(node)
             return not self.after_equals_sign()
-        if kind == "array":
-            self.check_assignment(node.parent)
-            return True
-        if kind == "for_statement":
-            return True
-        if kind == "variable_assignment":
-            self.check_assignment(node)
-            return False
-        if kind in ("file_redirect", "herestring_redirect", "case_statement"):
-            return False
-        if kind == "case_item":
-            return False
+        if kind in ("array", "variable_assignment"):
+            self.check_assignment(node.parent if kind == "array" else node)
+            return kind == "array"
         if kind == "test_command":
             return not _text(node).startswith(b"[[")
-        if kind == "unary_expression" and _text(node).lstrip().startswith((b"-v", b"-R")):
-            raise self.refuse("it stands where the shell wants a name")
-        if kind in ("concatenation", "string", "raw_string", "command_name", "extglob_pattern", "regex"):
-            return None
-        if kind in (
-            "binary_expression",
-            "unary_expression",
-            "negation_expression",
-            "parenthesized_expression",
-        ):
-            return None
+        if kind in _SPLITTING:
+            return _SPLITTING[kind]
         raise self.refuse(f"the shell's treatment of this place is not known for certain ({kind})")
 
     def after_equals_sign(self) -> bool:

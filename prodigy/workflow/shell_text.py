@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from prodigy.workflow.scope import Scope
     from prodigy.workflow.shell_context import Context, ParsedScript
 
+Edit = tuple[int, int, bytes]
+"""Bytes from, to, and what replaces them."""
+
 NOTHING = "${IFS+}"
 """Expands to nothing, whether or not IFS is set; unquoted it leaves no word, yet is not empty syntax."""
 
@@ -37,7 +40,7 @@ def render_shell(text: str, scope: Scope) -> str:
     Raises StepError of kind ``interpolation``: a missing value, one that does not fit its place (not an
     integer in arithmetic, a NUL character), or a place that cannot be told for certain.
     """
-    pieces = read(text, scope, shell=True)
+    pieces = read(text, scope, in_shell=True)
     placeholders = [piece for piece in pieces if isinstance(piece, Placeholder)]
     if not placeholders:
         return "".join(str(piece) for piece in pieces)
@@ -45,11 +48,11 @@ def render_shell(text: str, scope: Scope) -> str:
         script = parse_script(pieces)
     except PlaceholderError as error:
         raise StepError(ErrorKind.INTERPOLATION, error.message, help=error.help) from None
-    edits = []
+    edits: list[Edit] = []
     for placeholder, context in zip(placeholders, script.contexts, strict=True):
         written = _write(placeholder, context, scope)
         edits.append((context.start, context.end, _encode(written, placeholder)))
-    return _apply(script, edits + _literal_heredoc_edits(script)).decode()
+    return _apply(script, edits + _heredoc_edits(script, edits)).decode()
 
 
 def _write(placeholder: Placeholder, context: Context, scope: Scope) -> str:
@@ -67,7 +70,10 @@ def _write(placeholder: Placeholder, context: Context, scope: Scope) -> str:
         written = " ".join(map(single_quoted, words)) if words else NOTHING
     else:
         written = _one_text(as_text(value), context)
-    return re.sub(r"([\\$`])", r"\\\1", written) if context.in_backquotes else written
+    if context.in_heredoc and context.quoting is not Quoting.DOUBLE:
+        # Reading a heredoc removes backslash and line end, even between single quotes further in.
+        written = written.replace("\\\n", "\\''\n")
+    return _ACTIVE_IN_HEREDOC.sub(r"\\\1", written) if context.in_backquotes else written
 
 
 def _left_to_shell(placeholder: Placeholder, context: Context, scope: Scope) -> bool:
@@ -80,8 +86,7 @@ def _one_text(text: str, context: Context) -> str:
     if context.quoting is Quoting.SINGLE:
         return text.replace("'", "'\\''")
     if context.quoting is Quoting.HEREDOC:
-        # An expansion of nothing begins every line, so that no line can be the delimiter and no
-        # leading tab is stripped.
+        # An expansion of nothing begins every line, so that `<<-` strips no leading tab of a value.
         return NOTHING + _ACTIVE_IN_HEREDOC.sub(r"\\\1", text).replace("\n", "\n" + NOTHING)
     return single_quoted(text)
 
@@ -121,21 +126,23 @@ def _encode(written: str, placeholder: Placeholder) -> bytes:
         raise StepError(ErrorKind.INTERPOLATION, message) from None
 
 
-def _literal_heredoc_edits(script: ParsedScript) -> list[tuple[int, int, bytes]]:
-    """Return the edits that turn quoted heredocs into unquoted ones whose own text is escaped."""
-    edits = []
-    for start, body in script.literal_heredocs.values():
-        delimiter = (start.text or b"").strip(b"'\"\\")
-        edits.append((start.start_byte, start.end_byte, delimiter))
-        inner = script.source[body.start_byte : body.end_byte]
-        edits += [
-            (body.start_byte + found.start(), body.start_byte + found.end(), b"\\" + found[1])
-            for found in _ACTIVE_BYTES.finditer(inner)
-        ]
-    return edits
+def _heredoc_edits(script: ParsedScript, edits: list[Edit]) -> list[Edit]:
+    """Return the edits that give heredocs delimiters no value can hold, and make all of them unquoted."""
+    more = []
+    for heredoc in script.heredocs.values():
+        body = script.source[heredoc.body.start_byte : heredoc.body.end_byte]
+        delimiter = f"{heredoc.delimiter}_".encode()
+        while delimiter in body or any(delimiter in replacement for _, _, replacement in edits):
+            delimiter += b"x"
+        more += [(node.start_byte, node.end_byte, delimiter) for node in (heredoc.start, heredoc.end)]
+        if heredoc.quoted:
+            offset = heredoc.body.start_byte
+            active = _ACTIVE_BYTES.finditer(body)
+            more += [(offset + found.start(), offset + found.end(), b"\\" + found[1]) for found in active]
+    return more
 
 
-def _apply(script: ParsedScript, edits: list[tuple[int, int, bytes]]) -> bytes:
+def _apply(script: ParsedScript, edits: list[Edit]) -> bytes:
     done: list[bytes] = []
     position = 0
     for start, end, replacement in sorted(edits):

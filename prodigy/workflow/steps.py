@@ -59,7 +59,7 @@ class StepReader:
             if not node.value.startswith("/") and " " in node.value:
                 message = "a bare text is a prompt for Claude; write `shell:` or `claude:`"
                 self.findings.warning("W02", node.start, message)
-            return self.finish({"claude": node.value}, node, path, {"claude": node})
+            return self.finish({"claude": node.value}, path, {"claude": node})
         if not isinstance(node, Mapping):
             self.findings.error("P202", node.start, f"{where} must be a mapping or a text")
             return None
@@ -85,7 +85,7 @@ class StepReader:
         if "env" in keys:
             draft["env"] = self.env(keys["env"], where)
         self.kind_text(kinds[0], keys[kinds[0]], draft, where)
-        return self.finish(draft, node, path, keys)
+        return self.finish(draft, path, keys)
 
     def kind_text(self, kind: str, node: Node, draft: dict[str, Any], where: str) -> None:
         """Read the value of the kind key."""
@@ -105,7 +105,7 @@ class StepReader:
         if isinstance(value, str) and isinstance(node, Scalar) and not value.strip():
             self.findings.error("P203", node.start, f"`{kind}` of {where} is empty")
 
-    def finish(self, draft: dict[str, Any], node: Node, path: str, keys: dict[str, Node]) -> dict[str, Any]:
+    def finish(self, draft: dict[str, Any], path: str, keys: dict[str, Node]) -> dict[str, Any]:
         """Add what depends on the rest: name, captures, retry, handler; and note the texts."""
         draft["path"] = path
         draft.setdefault("name", _shown_name(draft))
@@ -175,12 +175,11 @@ class StepReader:
 
     def capture(self, node: Node, where: str) -> str | None:
         """Return the capture's name, None for false."""
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
-            if not node.value:
-                return None
-            name = "output"
-        else:
+        name: Any = "output"
+        if not isinstance(node, Scalar) or not isinstance(node.value, bool):
             name = self.reader.field(Step, "capture_output", node, where)
+        elif not node.value:
+            return None
         if not isinstance(name, str):
             return None
         if name in _WORDS:
@@ -210,19 +209,21 @@ class StepReader:
             return self.scalar_handler(node, path)
         if isinstance(node, Sequence):
             return self.list_handler(node, path)
+        if isinstance(node, Mapping) and node.pairs:
+            return self.mapping_handler(node, path)
+        self.findings.error("P203", node.start, f"{path} is empty")
+        return None
+
+    def mapping_handler(self, node: Mapping, path: str) -> dict[str, Any]:
+        """Return the handler of a mapping: steps under `commands`, a step's own keys, or controls alone."""
         before = len(self.findings.all)
-        if not isinstance(node, Mapping) or not node.pairs:
-            self.findings.error("P203", node.start, f"{path} is empty")
-            return None
         if any(key.text in ("commands", "steps") for key, _ in node.pairs):
             keys = self.reader.keys(node, spellings.HANDLER_LIST, path)
             steps = self.handler_items(keys["commands"], path) if "commands" in keys else []
             return self.controlled(steps, keys, path, commit_default=False)
         keys = self.reader.keys(node, spellings.HANDLER_STEP, path)
         if keys.keys() <= {"fail_workflow"}:
-            if len(self.findings.all) == before:
-                return self.reader.fields(Handler, keys, path)
-            return None
+            return self.reader.fields(Handler, keys, path)
         steps = self.mapped_steps(keys, node, path, refused=len(self.findings.all) > before)
         return self.controlled(steps, keys, path, commit_default=any("claude" in step for step in steps))
 
@@ -270,7 +271,7 @@ class StepReader:
         """Return the steps of a mapping with step keys: shell before claude where it has both."""
         step_keys = {key: value for key, value in keys.items() if key not in spellings.CONTROL_KEYS}
         for key in ("timeout", "capture_output"):
-            if key == "timeout" and key in step_keys or _is(step_keys.get(key), Mapping):
+            if (key == "timeout" and key in step_keys) or _is(step_keys.get(key), Mapping):
                 message = f"`{key}` in this form of {path} is not available yet"
                 advice = "put the step under `commands:` to give it a time of its own"
                 self.findings.error("P201", step_keys.pop(key).start, message, advice)

@@ -247,9 +247,9 @@ def _scalar(event: yaml.ScalarEvent) -> Scalar:
         value = event.value
     elif tag in {_TAG + name for name in ("null", "bool", "int", "float")}:
         value = _core_value(event.value, mark)
-        wanted = {"null": "NoneType"}.get(tag.removeprefix(_TAG), tag.removeprefix(_TAG))
-        if type(value).__name__ != wanted:
-            raise TreeError("P105", mark, f"{event.value!r} is not of the type {tag.removeprefix(_TAG)}")
+        name = str(tag).removeprefix(_TAG)
+        if type(value).__name__ != ("NoneType" if name == "null" else name):
+            raise TreeError("P105", mark, f"{event.value!r} is not of the type {name}")
     else:
         raise TreeError("P105", mark, f"tag {tag} is not supported")
     return Scalar(mark, _mark(event.end_mark), value=value, text=event.value, style=event.style)
