@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +64,23 @@ def ask(question: str) -> bool:
     """Ask a yes/no question; the end of input is no."""
     sys.stderr.write(f"{printable_lines(question)} [y/N] ")
     sys.stderr.flush()
-    answer = sys.stdin.readline()
+    answer = _answer()
     if not answer.endswith("\n"):
         sys.stderr.write("\n")
     return answer.strip().lower() in ("y", "yes")
+
+
+def _answer() -> str:
+    """Read a line; a signal is no answer. A run's own handlers would leave the question standing."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in signals}
+    try:
+        return sys.stdin.readline()
+    except KeyboardInterrupt:
+        return ""
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ class MapPhaseRunner:
         self._protected = protected
         self._base = head
         self._bus = context.bus.at(phase="map")
+        self._tally: Counter[str] = Counter()
 
     def run(self, items: list[tuple[str, Any]]) -> MapOutcome:
         """Run all items; every finished one is durable before another takes its place."""
@@ -87,16 +89,15 @@ class MapPhaseRunner:
             ItemResult(item_id=item_id, index=index, item=item, status="pending", attempts=0)
             for index, (item_id, item) in enumerate(items)
         ]
+        self._tally.update(pending=len(results))
         self._context.journal.items(results)
         self._bus.emit(
             "phase_started", place="one sandbox an agent", worktree="one workspace an agent", steps=len(items)
         )
-        self._count(results, 0)
+        self._announce()
         if items:
             self._run_agents(results)
-        pending = sum(r.status == "pending" for r in results)
-        failed = sum(r.status == "failed" for r in results)
-        status = "cancelled" if pending else "failed" if failed == len(results) and results else "success"
+        status = self._status(results)
         result = PhaseResult.model_validate(
             {
                 "name": "map",
@@ -113,22 +114,22 @@ class MapPhaseRunner:
         context = self._context
         template = get_template(context.store, self._base, context.machine.owner)
         pool = ThreadPool(context.plan.max_parallel)
-        started = 0
+        deadline = context.deadline(None)
 
         def jobs() -> Iterator[AgentJob]:
-            nonlocal started
             for planned in results:
-                if context.stop.requested:
+                if context.stop.requested or (deadline is not None and time.monotonic() >= deadline):
                     return
-                started += 1
-                self._count(results, started)
+                self._tally.update(pending=-1, active=1)
+                self._announce()
                 yield self._job(planned, len(results))
 
         for agent in pool.run(jobs(), lambda job: run_agent(context, job, template)):
             done = self._finish(agent)
             results[done.index] = done
             context.journal.item(done)
-            self._count(results, started)
+            self._tally.update({done.status: 1, "active": -1})
+            self._announce()
 
     def _job(self, planned: ItemResult, total: int) -> AgentJob:
         return AgentJob(
@@ -141,17 +142,23 @@ class MapPhaseRunner:
             scope=self._scope,
         )
 
-    def _count(self, results: list[ItemResult], started: int) -> None:
-        good = sum(r.status == "success" for r in results)
-        bad = sum(r.status == "failed" for r in results)
+    def _announce(self) -> None:
+        count = self._tally
         self._bus.emit(
             "queue_depth_changed",
-            total=len(results),
-            pending=len(results) - max(started, good + bad),
-            active=max(started - good - bad, 0),
-            completed=good,
-            failed=bad,
+            total=count["pending"] + count["active"] + count["success"] + count["failed"],
+            pending=count["pending"],
+            active=count["active"],
+            completed=count["success"],
+            failed=count["failed"],
         )
+
+    @staticmethod
+    def _status(results: list[ItemResult]) -> str:
+        found = {result.status for result in results}
+        if "pending" in found:
+            return "cancelled"
+        return "failed" if found == {"failed"} else "success"
 
     def _finish(self, agent: AgentResult) -> ItemResult:
         """Merge what an agent did, or keep it named when it cannot be merged."""

@@ -119,7 +119,10 @@ class Orchestrator:
                 return False
             items = found[: flow.max_items]
             if not found:
-                context.bus.at(phase="map").warn("there are no work items: no agent runs, and no reduce")
+                why = "json_path matches nothing in the input" if flow.json_path else "the input is empty"
+                context.bus.at(phase="map").warn(
+                    f"there are no work items ({why}): no agent runs, and no reduce"
+                )
             elif len(items) < len(found):
                 message = f"max_items keeps {len(items)} of {len(found)} items"
                 context.bus.at(phase="map").warn(message)
@@ -130,7 +133,9 @@ class Orchestrator:
         self._scope.set("map", self._map.variables())
         if self._map.all_failed:
             self._error = f"all {len(self._map.items)} items failed"
-        return not self._map.all_failed and not context.stop.requested
+        elif self._map.count("pending") and not context.stop.requested:
+            self._error = "the run's time is over"
+        return self._error is None and not context.stop.requested
 
     def _warn_of_leftovers(self) -> None:
         if self._leftovers:
