@@ -32,6 +32,8 @@ class AgentJob(Frozen):
     total: int
     item_id: str
     item: Any
+    item_is_path: bool = False
+    """Whether the item came from a glob, so that it also answers to the parts of a path."""
     attempt: int = 1
     base: str
     """The commit the agent starts from."""
@@ -166,16 +168,16 @@ class _Agent:
 
     def _scope(self) -> Scope:
         job = self._job
-        return Scope.load(job.scope).child(
+        scope = Scope.load(job.scope).child(
             {
-                "item": job.item,
                 "item_index": job.index,
                 "item_total": job.total,
                 "item_id": job.item_id,
-                "item_json": json.dumps(job.item, ensure_ascii=False, separators=(",", ":")),
                 "map": {"item": job.item, "total": job.total, "job_id": self._context.record.job_id},
             }
         )
+        scope.set_item(job.item, is_path=job.item_is_path)
+        return scope
 
 
 def _value(text: str) -> Any:

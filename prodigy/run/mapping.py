@@ -137,6 +137,7 @@ class MapPhaseRunner:
             total=total,
             item_id=planned.item_id,
             item=planned.item,
+            item_is_path=self._flow.input.kind == "glob",
             base=self._base,
             template=self._flow.agent_template,
             scope=self._scope,

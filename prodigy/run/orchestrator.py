@@ -110,10 +110,10 @@ class Orchestrator:
         flow = context.plan.workflow.map
         if flow is None or self._workspace is None or context.stop.requested:
             return False
-        scope = self._scope.child({"setup": self._scope.dump()})
+        self._scope.set("setup", self._scope.captures())
         with self._guard("map"):
             try:
-                found = read_items(context, self._workspace, scope)
+                found = read_items(context, self._workspace, self._scope)
             except ProdigyError as error:
                 self._error = f"map failed: {error.message}"
                 return False
@@ -127,7 +127,7 @@ class Orchestrator:
                 message = f"max_items keeps {len(items)} of {len(found)} items"
                 context.bus.at(phase="map").warn(message)
             head = self._workspace.head
-            runner = MapPhaseRunner(context, flow, scope, frozenset(self._leftovers), head)
+            runner = MapPhaseRunner(context, flow, self._scope, frozenset(self._leftovers), head)
             self._map = runner.run(items)
         self._phases.append(self._map.result)
         self._scope.set("map", self._map.variables())

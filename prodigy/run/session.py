@@ -54,7 +54,7 @@ def open_session(
     watcher: Watcher,
     stop: Stop,
 ) -> Iterator[RunContext]:
-    """An earlier session, taken over by this process.
+    """An earlier session, taken over by this process, under the settings the record is given with.
 
     Raises UsageError when the process that runs it is alive, GitFailed when its store is gone.
     """
@@ -62,8 +62,8 @@ def open_session(
 
     with Database(home / "prodigy.db") as database:
         sessions = Sessions(database)
-        record = take_over(sessions, record)
         plan = Plan.model_validate(record.settings | {"workflow": record.definition})
+        record = take_over(sessions, record)
         store = Store.open(home, record.id)
         journal = Journal(database, record.id)
         yield _context(home, record, plan, repository, store, machine, sessions, journal, watcher, stop)

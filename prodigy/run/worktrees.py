@@ -90,7 +90,9 @@ def merge_session(
     if record.merge is not None and record.merge.status == "merged":
         return record.merge
     plan = stored_plan(record)
-    with visiting(home, record, watcher, sandbox=plan.workflow.merge is not None) as context:
+    # What the run was told about merging was for its own end.
+    asking = record.model_copy(update={"settings": {**record.settings, "merge": "ask"}})
+    with visiting(home, asking, watcher, sandbox=plan.workflow.merge is not None) as context:
         workspace = SessionWorkspace.reopen(context)
         publisher = Publisher(context, workspace, target=into)
         merge = publisher.offer(approve, context.base_scope())

@@ -124,6 +124,10 @@ class Scope:
             value = _apply(name, value, placeholder)
         return value
 
+    def captures(self) -> dict[str, Any]:
+        """Return the values of all captures visible here."""
+        return {name: value.value for name, value in self._names.items() if isinstance(value, Captured)}
+
     def dump(self) -> dict[str, Any]:
         """Return everything visible here as JSON data."""
         own = {name: value for name, value in self._names.items() if not isinstance(value, _Exported)}
