@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.run.context import RunContext
+    from prodigy.run.events import Bus
     from prodigy.run.session_workspace import SessionWorkspace
     from prodigy.run.station import Station
     from prodigy.workflow.models import Phase
@@ -69,7 +70,7 @@ def run_phase(
         leftovers: tuple[bytes, ...] = ()
         patch: Path | None = None
         if not context.stop.forced:
-            steps = _collect(workspace, station, steps)
+            steps = _collect(workspace, station, steps, bus)
             if steps.dirty != 0:
                 leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
             if leftovers and (final or steps.failure is not None):
@@ -90,12 +91,15 @@ def run_phase(
     return PhaseOutcome(result, steps, leftovers, patch)
 
 
-def _collect(workspace: SessionWorkspace, station: Station, steps: ListResult) -> ListResult:
-    """Import what the phase committed; commits that are refused fail the phase."""
+def _collect(workspace: SessionWorkspace, station: Station, steps: ListResult, bus: Bus) -> ListResult:
+    """Import what the phase committed; commits that are refused fail a phase that has not failed yet."""
     try:
         workspace.collect(station, claimed=steps.head)
     except ImportRefused as error:
         message = f"the commits of the phase cannot be taken over: {error.message}"
+        if steps.failure is not None:
+            bus.warn(message)
+            return steps
         return ListResult(
             steps.results, StepFailure(kind=error.kind, message=message), steps.head, steps.dirty
         )
