@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.engine import containers, remove_all
+from tests.support.ground import Ground
 from tests.support.program import Program
 from tests.support.repositories import Repository
 
-HOME_LABEL = "prodigy.home"
-
-
-def containers(home: Path, *, every: bool = True) -> list[str]:
-    """Ids of the containers that belong to a data root."""
-    flags = ["-a"] if every else []
-    found = subprocess.run(
-        ["docker", "ps", "-q", "--no-trunc", *flags, "--filter", f"label={HOME_LABEL}={home}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return found.stdout.split()
+__all__ = ["containers"]
 
 
 @pytest.fixture
@@ -43,7 +32,11 @@ def prodigy(repository: Repository, home: Path) -> Iterator[Program]:
     """The program, in the repository's directory. Nothing of its data root may be left at the engine."""
     yield Program(home, repository.path)
     if home.exists():
-        left = containers(home)
-        if left:
-            subprocess.run(["docker", "rm", "-f", "-v", *left], check=True, capture_output=True)
-        assert not left, f"the test left {len(left)} containers behind"
+        left = remove_all(home)
+        assert not left, f"the test left {left} behind"
+
+
+@pytest.fixture
+def ground(repository: Repository, prodigy: Program) -> Ground:
+    """The repository and the program together."""
+    return Ground(repository, prodigy)
