@@ -66,6 +66,7 @@ class Stoppable:
         self.channel: Channel | None = None
         self.lock = threading.Lock()
         self._stopped_at: float | None = None
+        self._stopped = threading.Event()
 
     def commit(self, channel: Channel) -> bool:
         """Bind the running program; False when the execution was stopped before it had one."""
@@ -86,8 +87,14 @@ class Stoppable:
     def stopped(self) -> None:
         """Say that the stopping is through; the reader waits for rest output a bounded time only."""
         self._stopped_at = time.monotonic()
+        self._stopped.set()
         if self.channel:
             self.channel.wake()
+
+    def settle(self) -> None:
+        """Wait until a stopping that has begun is through: nothing of the execution runs after that."""
+        if self.stop_kind is not None:
+            self._stopped.wait()
 
     def patience(self) -> float | None:
         """Seconds the reader may wait for more output; negative when it shall give up."""

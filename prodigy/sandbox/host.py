@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 KEPT_VARIABLES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "TERM")
 """Of the caller's environment. PWD and OLDPWD name its directory, GIT_* would move git elsewhere."""
+_PIPE_SIZE = 1 << 20
+"""The most a pipe holds."""
 REAP_LIMIT = 5.0
 """Seconds to wait for a killed process to be gone."""
 
@@ -161,7 +163,8 @@ class ProcessChannel(Channel):
         self._on_close = on_close
         pipes: dict[StreamName, IO[bytes] | None] = {"stdout": process.stdout, "stderr": process.stderr}
         self._open: dict[int, StreamName] = {pipe.fileno(): name for name, pipe in pipes.items() if pipe}
-        super().__init__(list(self._open))
+        self._end = os.pidfd_open(process.pid)
+        super().__init__([*self._open, self._end])
 
     def send(self, data: bytes) -> None:
         """Write to standard input. Raises OSError when the process has closed it."""
@@ -184,6 +187,7 @@ class ProcessChannel(Channel):
         self.exit_code()
         self._on_close(self)
         self._release()
+        os.close(self._end)
 
     def kill(self) -> None:
         """Kill the process and its group."""
@@ -203,12 +207,24 @@ class ProcessChannel(Channel):
         return not self._open
 
     def _read(self, descriptor: int) -> list[Chunk]:
+        if descriptor == self._end:
+            return self._read_rest()
         data = os.read(descriptor, CHUNK)
         if data:
             return [(self._open[descriptor], data)]
         self._poll.unregister(descriptor)
         del self._open[descriptor]
         return []
+
+    def _read_rest(self) -> list[Chunk]:
+        """Read what the ended process had written; its children may hold the pipes open for ever."""
+        chunks: list[Chunk] = []
+        for descriptor, name in self._open.items():
+            os.set_blocking(descriptor, False)
+            with contextlib.suppress(BlockingIOError):
+                chunks.append((name, os.read(descriptor, _PIPE_SIZE)))
+        self._open.clear()
+        return chunks
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:

@@ -69,9 +69,7 @@ class OpenPipe(Stoppable):
         while not self.over and not self._eof:
             self._pump(deadline)
             self._ready = b""
-        if self._feed_error:
-            raise self._feed_error
-        if self.exit_code is None or not self._closed_output:
+        if self.stop_kind or self.exit_code is None or not self._closed_output:
             raise SandboxFailure(self.stop_message or f"{self._program} broke off: its sandbox ended")
         return self.exit_code
 
@@ -94,6 +92,8 @@ class OpenPipe(Stoppable):
         if limit is not None and limit < 0:
             raise SandboxFailure(self.stop_message or f"{self._program} did not end in time")
         chunks = self.channel.receive(limit)
+        if self._feed_error:
+            raise self._feed_error
         self._eof = chunks is None
         for name, data in chunks or ():
             passed = self._filters[name].feed(data)

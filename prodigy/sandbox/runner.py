@@ -74,6 +74,7 @@ class Runner(ABC):
             self._flights.add(flight)
         try:
             kind, message = self._fly(flight)
+            flight.settle()
         except BaseException:
             self._stop(flight, ErrorKind.CANCELLED, "", grace=0)
             raise
@@ -110,6 +111,7 @@ class Runner(ABC):
             watchdog.cancel()
             if not pipe.over:
                 self._stop(pipe, ErrorKind.CANCELLED, "closed", grace=0)
+            pipe.settle()
             self._flights.discard(pipe)
             pipe.disconnect()
 
@@ -129,8 +131,10 @@ class Runner(ABC):
         unusable = self._unusable()
         if unusable or flight.log_error:
             return ErrorKind.SANDBOX, unusable or _log_sentence(flight)
+        # A step's PATH is for its command; the shell around it must still be found.
+        environment = {name: value for name, value in flight.call.env.items() if name != "PATH"}
         try:
-            channel = self.start(self._arguments(flight), {**flight.call.env, "PRODIGY_STEP": flight.token})
+            channel = self.start(self._arguments(flight), {**environment, "PRODIGY_STEP": flight.token})
         except SandboxFailure as error:
             return flight.stop_kind or ErrorKind.SANDBOX, flight.stop_message or error.message
         if not flight.commit(channel):
@@ -150,7 +154,8 @@ class Runner(ABC):
         call, file = flight.call, f"{self.scratch}/{flight.token[:16]}"
         argv = tuple(file if argument == INPUT else argument for argument in call.argv)
         survey = "1" if call.survey else "0"
-        return ("sh", "-c", script("step"), "sh", self.root, call.cwd, survey, self.cgroup, file, *argv)
+        settings = (self.root, call.cwd, survey, self.cgroup, file, call.env.get("PATH", ""))
+        return ("sh", "-c", script("step"), "sh", *settings, *argv)
 
     def _feed(self, flight: Flight, channel: Channel) -> None:
         call = flight.call

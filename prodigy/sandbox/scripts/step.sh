@@ -1,7 +1,7 @@
 # Runs one step and reports on it. Only POSIX sh, and built-ins wherever a process would cost time.
 #
 # Arguments: worktree, directory to start in (relative, or empty), 1 to count uncommitted paths, the cgroup
-# file system, the file for the input; then the step's own argument vector.
+# file system, the file for the input, the step's own PATH (or empty); then its argument vector.
 # Standard input: a line with the mark that frames reports and the input's size in bytes ("-": none),
 # then the input itself.
 # Reports, on stderr, as MARK:TEXT; --
@@ -10,11 +10,10 @@
 #   B pid start oom_kills head        the step begins
 #   E code                            the step's own process has ended
 #   H head descends oom_kills dirty   all is known; MARK:O; on stdout closes that stream too
-root=$1 cwd=$2 survey=$3 cgroup=$4 file=$5
-shift 5
+root=$1 cwd=$2 survey=$3 cgroup=$4 file=$5 path=${6:-$PATH}
+shift 6
 IFS=' ' read -r mark size || exit 125
-path=${PATH-}
-PATH=$path:/usr/local/bin:/usr/bin:/bin
+PATH=$PATH:/usr/local/bin:/usr/bin:/bin
 # The step may be asked to end; this shell stays to report (its children get the default action back).
 trap : TERM INT HUP
 

@@ -1,0 +1,1 @@
+"""The contract of sandboxes: one suite, every backend."""

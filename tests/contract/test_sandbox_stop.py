@@ -1,0 +1,124 @@
+"""Timeouts, cancellation and death: what ran is gone, and is called by its right name."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from prodigy.sandbox.protocol import Call, Sandbox
+from prodigy.values import ErrorKind
+
+from .helpers import GIT_IDENTITY, Bench, Running, sh
+
+STUBBORN = {
+    "ignores TERM": "trap '' TERM; echo begun; while :; do sleep {n}; done",
+    "double-forks": "(setsid sh -c 'trap \"\" TERM; sleep {n}; sleep {n}' &) ; echo begun; sleep {n}",
+    "leaves its session": "setsid sleep {n} & echo begun; wait",
+    "stops itself": "sleep {n} & echo begun; kill -STOP $$",
+    "stops its parent": "sleep {n} & echo begun; kill -STOP $PPID; sleep {n}",
+    "holds a pipe": "sleep {n} | sleep {n} & echo begun; wait",
+}
+
+
+def processes_like(sandbox: Sandbox, n: int) -> bytes:
+    """The command lines that hold the number, seen from inside."""
+    # The pattern does not match itself: the shell's own arguments hold the brackets.
+    text = str(n)
+    listed = sandbox.run(sh(f"grep -la '{text[0]}[{text[1]}]{text[2:]}' /proc/[0-9]*/cmdline"))
+    return listed.stdout_tail
+
+
+@pytest.mark.parametrize("behaviour", STUBBORN)
+def test_a_timeout_leaves_nothing_running(sandbox: Sandbox, behaviour: str) -> None:
+    n = 30_000 + time.monotonic_ns() % 9_999
+    outcome = sandbox.run(sh(STUBBORN[behaviour].format(n=n), timeout=0.5))
+    assert (outcome.exit_code, outcome.kind) == (124, ErrorKind.TIMEOUT)
+    assert outcome.message == "timed out after 0.5 s"
+    assert outcome.stdout_tail == b"begun\n"
+    assert outcome.head_before
+    assert outcome.duration < 20
+    assert processes_like(sandbox, n) == b""
+
+
+def test_a_step_may_end_well_in_its_grace(sandbox: Sandbox) -> None:
+    text = "trap 'git commit -qm saved --allow-empty; echo saved; exit 0' TERM; while :; do sleep 0.05; done"
+    outcome = sandbox.run(sh(text, timeout=0.5, env=GIT_IDENTITY))
+    assert (outcome.exit_code, outcome.kind) == (124, ErrorKind.TIMEOUT)
+    assert outcome.stdout_tail == b"saved\n"
+    assert outcome.head_after not in {None, outcome.head_before}
+
+
+def test_a_step_that_swallows_nothing_ends_before_its_grace(bench: Bench) -> None:
+    outcome = bench.open(stop_grace=30.0).run(sh("sleep 600", timeout=0.2))
+    assert outcome.kind is ErrorKind.TIMEOUT
+    assert outcome.duration < 10
+
+
+def test_a_reader_that_blocks_does_not_delay_the_kill(sandbox: Sandbox) -> None:
+    read_on = threading.Event()
+    call = sh("echo begun; sleep 66001", timeout=0.5, on_line=lambda *_: read_on.wait(60) and None)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(sandbox.run(call)))
+    thread.start()
+    deadline = time.monotonic() + 30
+    while processes_like(sandbox, 66_001):
+        assert time.monotonic() < deadline
+    read_on.set()
+    thread.join(30)
+    assert results[0].kind is ErrorKind.TIMEOUT
+
+
+def test_only_the_processes_of_the_call_that_timed_out_die(sandbox: Sandbox) -> None:
+    other = Running(sandbox, sh("echo begun; sleep 3; echo lived")).wait_begun()
+    late = sandbox.run(sh("setsid sleep 600 & sleep 600", timeout=0.3))
+    assert late.kind is ErrorKind.TIMEOUT
+    outcome = other.result()
+    assert (outcome.exit_code, outcome.stdout_tail) == (0, b"begun\nlived\n")
+
+
+def test_a_daemon_of_an_earlier_step_outlives_a_timeout(sandbox: Sandbox) -> None:
+    sandbox.run(sh("sleep 45678 >/dev/null 2>&1 &"))
+    # Start times have a resolution of 10 ms; this step must be younger.
+    sandbox.run(Call(("true",)))
+    assert sandbox.run(sh("sleep 600", timeout=0.2)).kind is ErrorKind.TIMEOUT
+    daemon = processes_like(sandbox, 45678).decode().split("/")
+    assert daemon[1:2] == ["proc"]
+    sandbox.run(Call(("kill", daemon[2])))
+
+
+def test_cancel_from_another_thread(sandbox: Sandbox) -> None:
+    running = [Running(sandbox, sh("echo begun; sleep 600")).wait_begun() for _ in range(2)]
+    sandbox.cancel()
+    assert [each.result().kind for each in running] == [ErrorKind.CANCELLED] * 2
+    assert sandbox.alive()
+    assert sandbox.run(Call(("true",))).exit_code == 0
+
+
+def test_cancel_without_a_call_is_nothing(sandbox: Sandbox) -> None:
+    sandbox.cancel()
+    assert sandbox.run(Call(("true",))).exit_code == 0
+
+
+def test_kill_ends_calls_and_sandbox(sandbox: Sandbox) -> None:
+    running = Running(sandbox, sh("trap '' TERM; echo begun; setsid sleep 600 & sleep 600")).wait_begun()
+    sandbox.kill()
+    assert running.result().kind is ErrorKind.CANCELLED
+    assert not sandbox.alive()
+    assert sandbox.run(Call(("true",))).kind is ErrorKind.SANDBOX
+
+
+def test_close_is_final_and_may_be_repeated(sandbox: Sandbox) -> None:
+    sandbox.close()
+    sandbox.close()
+    assert not sandbox.alive()
+    outcome = sandbox.run(Call(("true",)))
+    assert (outcome.exit_code, outcome.kind) == (None, ErrorKind.SANDBOX)
+
+
+def test_calls_in_parallel(sandbox: Sandbox) -> None:
+    running = [Running(sandbox, sh(f"echo begun; echo {n}; exit {n}")) for n in range(8)]
+    outcomes = [each.result() for each in running]
+    assert [outcome.exit_code for outcome in outcomes] == list(range(8))
+    assert [outcome.stdout_tail for outcome in outcomes] == [f"begun\n{n}\n".encode() for n in range(8)]
