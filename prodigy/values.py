@@ -30,6 +30,16 @@ class Diagnostic:
     """The text of the line, for the caret display."""
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at on this machine, and what to do about it."""
+
+    id: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    fix: str | None = None
+
+
 class ErrorKind(StrEnum):
     """Why a step or an agent failed."""
 

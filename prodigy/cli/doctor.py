@@ -19,7 +19,7 @@ from prodigy.cli.settings import Settings
 from prodigy.errors import ProdigyError
 from prodigy.owner import Owner
 from prodigy.report.units import plural, size
-from prodigy.sandbox.selfcheck import Check
+from prodigy.values import Check, MountSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +182,6 @@ def _inside(engine: Engine, images: Images, found: list[ImageInfo]) -> list[Chec
     from prodigy.sandbox.docker.backend import DockerBackend
     from prodigy.sandbox.protocol import SandboxSpec
     from prodigy.sandbox.selfcheck import inspect_sandbox
-    from prodigy.values import MountSpec
 
     if not found:
         return [Check("sandbox", "fail", "not started: there is no image", "prodigy images build")]

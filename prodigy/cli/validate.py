@@ -65,10 +65,10 @@ def _check(file: Path) -> Sequence[Diagnostic]:
 def _print_text(found: Sequence[Diagnostic], count: str, settings: Settings) -> None:
     from prodigy.report.diagnostics import render_diagnostics
 
-    if found:
-        write(render_diagnostics(found, color=settings.colored(sys.stdout)))
-    if not settings.quiet:
-        write(count)
+    shown = [one for one in found if one.severity == "error" or not settings.quiet]
+    if shown:
+        write(render_diagnostics(shown, color=settings.colored(sys.stdout)))
+    write(count)
 
 
 def _print_github(found: Sequence[Diagnostic], count: str, *, strict: bool) -> None:

@@ -105,8 +105,14 @@ def test_validate_for_github(prodigy, workflows):
     assert lines[0].startswith("::error file=invalid.yml,line=3,endLine=3,col=5,")
 
 
-def test_quiet_says_nothing_about_valid_files(prodigy, workflows):
-    assert prodigy("-q", "validate", "valid.yml").stdout == ""
+def test_warnings_are_errors_only_when_strict_and_not_shown_when_quiet(prodigy, tmp_path):
+    (tmp_path / "old.yml").write_text("commands:\n  - shell: ls\n    on_failure: true\n")
+    plain, strict = prodigy("validate", "old.yml"), prodigy("validate", "--strict", "old.yml")
+    assert (plain.returncode, strict.returncode) == (0, 2)
+    assert ": warning[W07]: " in plain.stdout
+    assert plain.stdout.splitlines()[-1] == "1 file, 0 errors, 1 warning"
+    assert strict.stdout.splitlines()[-1] == "1 file, 1 error, 0 warnings"
+    assert prodigy("-q", "validate", "old.yml").stdout == "1 file, 0 errors, 1 warning\n"
 
 
 def test_colours_in_a_pipe(prodigy, workflows):
