@@ -30,7 +30,7 @@ def settle(workspace: Workspace, store: Store, commit: str, template: Template) 
     building = store.directory / "rest.tmp"
     delete_tree(building)
     building.mkdir(mode=0o700)
-    git = prepare_git_dir(store, building, commit, workspace.branch)
+    git = prepare_git_dir(store, building, commit, workspace.branch, store.base)
     git_dir = building / ".git"
     with (git_dir / "config").open("a") as config:
         config.write(_SAFE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prodigy.errors import GitFailed
-from prodigy.git.runner import CHUNK
+from prodigy.git.process import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

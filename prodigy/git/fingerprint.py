@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from prodigy.errors import GitFailed
 from prodigy.git.runner import Git
 from prodigy.git.shown import shown
 from prodigy.git.status import read_status
@@ -32,7 +33,11 @@ def fingerprint(repository: UserRepository) -> Mapping[str, str]:
         for name in (*_GIT_FILES, *_GIT_STATES):
             for file in _files(directory / name):
                 found[_name(file, repository.root)] = _digest(file)
-    for path, entry in read_status(Git.reading(repository.root)).paths.items():
+    try:
+        paths = read_status(Git.reading(repository.root)).paths
+    except GitFailed as error:
+        return {**found, "git status": error.message}
+    for path, entry in paths.items():
         file = repository.root / os.fsdecode(path)
         found[shown(path)] = f"{hashlib.sha256(entry).hexdigest()} {_digest(file)}"
     return found

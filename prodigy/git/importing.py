@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from prodigy.git.store import Store
 
+_LISTED = 64 << 20
+"""Bytes of object names (a million and a half objects): what one import may cost of memory."""
+
 REPACK_EVERY = 32
 """Imports after which packs are joined; without, each import is slower than the one before."""
 
@@ -114,7 +117,7 @@ def _receive(store: Store, open_pipe: OpenPipe, base: str, quarantine: Path, lim
         except GitFailed as error:
             raise _refused(f"its objects are not acceptable: {error}") from error
         # What follows a pack's end would be echoed here.
-        if not re.fullmatch(rb"pack\t[0-9a-f]+\n", answer.out):
+        if not re.fullmatch(rb"pack\t[0-9a-f]+\n", answer.out) or pipe.stdout.read(1):
             raise _refused("it sent something else than a pack")
         if code := pipe.wait():
             raise _refused(f"its git failed (exit code {code}): {complaint(pipe)}")
@@ -140,7 +143,7 @@ def _examine(
     git = store.git.having(env)
     objects = ("rev-list", "--parents", "--objects", "--no-object-names", head, "--not", base)
     try:
-        listed = git.run(*objects, limited=True).out.decode().splitlines()
+        listed = git.run(*objects, limited=True, most=_LISTED).out.decode().splitlines()
     except GitFailed as error:
         raise _refused(f"its objects are not complete: {error}") from error
     parents = {line[: len(base)]: line.split()[1:] for line in listed}

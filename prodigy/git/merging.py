@@ -39,10 +39,12 @@ class SessionMerger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._head: str | None = None
 
     def fast_forward(self, commit: str) -> None:
         """Move the session to a commit built on its head. Raises GitFailed for any other."""
         with self._lock:
+            self._head = None
             current = self._store.head()
             if current == commit:
                 return
@@ -79,21 +81,28 @@ class SessionMerger:
         return self._merge(commit, f"Merge branch '{name}'\n\nProdigy-Session: {self._store.session_id}\n")
 
     def _merge(self, commit: str, message: str) -> Merged | Conflict:
-        git = self._store.git
-        flags = ("--write-tree", "-z", "--name-only", "--no-messages")
         with self._lock:
             while True:
-                current = self._store.head()
-                answer = git.run("merge-tree", *flags, current, commit, ok=(0, 1), limited=True)
-                tree, *files = answer.out.rstrip(b"\0").split(b"\0")
-                if answer.code:
-                    return Conflict(tuple(files), self._base(current, commit), current, commit)
-                parents = ("-p", current, "-p", commit)
-                new = git.run("commit-tree", tree.decode(), *parents, data=message.encode(), limited=True)
-                merged = new.out.decode().strip()
-                # Another process may move it too: `worktree merge` of the same session.
-                if self._store.advance(merged, current):
-                    return Merged(merged, (current, commit))
+                # Where this merger left the head. Another process may have moved it since (`worktree
+                # merge` of the same session): then it is read, and the merge done again.
+                known, current = self._head, self._head or self._store.head()
+                result = self._attempt(current, commit, message)
+                self._head = result.commit if isinstance(result, Merged) else None
+                if isinstance(result, Merged) or (result and not known):
+                    return result
+
+    def _attempt(self, current: str, commit: str, message: str) -> Merged | Conflict | None:
+        """Merge onto ``current``; None where the session is not there any more."""
+        git = self._store.git
+        flags = ("--write-tree", "-z", "--name-only", "--no-messages")
+        answer = git.run("merge-tree", *flags, current, commit, ok=(0, 1), limited=True)
+        tree, *files = answer.out.rstrip(b"\0").split(b"\0")
+        if answer.code:
+            return Conflict(tuple(files), self._base(current, commit), current, commit)
+        parents = ("-p", current, "-p", commit)
+        new = git.run("commit-tree", tree.decode(), *parents, data=message.encode(), limited=True)
+        merged = new.out.decode().strip()
+        return Merged(merged, (current, commit)) if self._store.advance(merged, current) else None
 
     def _base(self, ours: str, theirs: str) -> str:
         answer = self._store.git.run("merge-base", ours, theirs, ok=(0, 1), limited=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from prodigy.git.runner import CHUNK
+from prodigy.git.process import CHUNK
 from prodigy.git.shown import shown
 
 if TYPE_CHECKING:

@@ -177,7 +177,8 @@ def _move(store: Store, git: Git, target: str, tip: str, head: str, *, checked_o
     git.run("update-ref", helper, head)
     try:
         if checked_out:
-            git.run("merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", helper, timeout=600)
+            flags = ("-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", "--no-autostash")
+            git.run("merge", *flags, helper, timeout=600)
         else:
             reason = f"merge {store.branch}: Fast-forward"
             git.run("update-ref", "-m", reason, f"refs/heads/{target}", head, tip)

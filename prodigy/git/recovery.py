@@ -23,7 +23,8 @@ def recover_session(home: Path, session_id: str) -> tuple[str, ...]:
     for place in _mounts_below(directory):
         unmount(place)
         done.append(f"unmounted {place}")
-    for place in (*directory.glob("store.git/incoming-*"), *_unfinished(directory)):
+    trees = (home / "worktrees").glob(f"*/.{session_id}.*.tmp")
+    for place in (*directory.glob("store.git/incoming-*"), *_unfinished(directory), *trees):
         delete_tree(place)
         done.append(f"removed {place}")
     return tuple(done)

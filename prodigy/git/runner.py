@@ -5,26 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import signal
-import threading
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO, cast
+import resource
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from prodigy.errors import GitFailed, RepositoryUnusable
-from prodigy.git.shown import shown_lines
+from prodigy.git.process import Running
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-CHUNK = 1 << 16
-"""Bytes moved at a time between processes. Not more than a pipe holds, so one chunk never blocks."""
-
-_STDERR_KEPT = 16 << 10
-
-_LIMITS = ("--as=4294967296", "--data=2147483648", "--cpu=120", "--fsize=2147483648", "--core=0")
-"""Address space, heap, CPU seconds, file size: for commands that read objects an agent made."""
+_LIMITS = {
+    resource.RLIMIT_AS: 4 << 30,
+    resource.RLIMIT_DATA: 2 << 30,
+    resource.RLIMIT_CPU: 120,
+    resource.RLIMIT_FSIZE: 2 << 30,
+    resource.RLIMIT_CORE: 0,
+}
+"""Bytes and CPU seconds, for commands that read objects an agent made."""
 
 _QUIET = {
     "LC_ALL": "C",
@@ -145,14 +145,15 @@ class Git:
             raise RepositoryUnusable("git is not installed, or not on PATH") from error
         # GitPython hands its caller's whole environment on; only `env -i` keeps GIT_* and secrets out.
         clean = ["env", "-i", *(f"{name}={value}" for name, value in self.env.items()), "git", *args]
-        command = ["prlimit", *_LIMITS, *clean] if limited else clean
         extra: dict[str, object] = (
             {"user": self.user[0], "group": self.user[1], "extra_groups": []} if self.user else {}
         )
         # A session of its own: Ctrl-C at the terminal reaches prodigy, which decides what ends.
         start = {"start_new_session": True, **extra}
-        wrapped = GitPython("/").execute(command, istream=-1, as_process=True, **start)
+        wrapped = GitPython("/").execute(clean, istream=-1, as_process=True, **start)
         process = cast("subprocess.Popen[bytes]", wrapped.proc)
+        if limited:
+            _limit(process.pid)
         wrapped.proc = None  # the wrapper would end the process when it is collected
         return process
 
@@ -165,97 +166,12 @@ class Answer:
     out: bytes
 
 
-@dataclass(slots=True)
-class Running:
-    """A git command at work; ``stdout`` is read by the caller."""
-
-    verb: str
-    process: subprocess.Popen[bytes]
-    data: bytes | Iterable[bytes]
-    timeout: float
-    stdout: BinaryIO = field(init=False)
-    _stderr: bytearray = field(default_factory=bytearray)
-    _threads: list[threading.Thread] = field(default_factory=list)
-    _timer: threading.Timer = field(init=False)
-    _late: bool = False
-    _fault: BaseException | None = None
-
-    def __post_init__(self) -> None:
-        self.stdout = cast("BinaryIO", self.process.stdout)
-        self._timer = threading.Timer(self.timeout, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
-        self._in_background(self._collect)
-        if isinstance(self.data, bytes) and len(self.data) <= CHUNK:
-            self._feed([self.data])
-        else:
-            self._in_background(self._feed, [self.data] if isinstance(self.data, bytes) else self.data)
-
-    def finish(self, ok: tuple[int, ...] = (0,)) -> int:
-        """Wait for the end and return the exit code.
-
-        Raises GitFailed when it is not in ``ok`` or the time ran out, and whatever the input raised.
-        """
-        code = self.process.wait()
-        self._threads[0].join()
-        if self._late:
-            raise GitFailed(f"git {self.verb} did not end within {self.timeout:g} s")
-        if code in ok:
-            for thread in self._threads[1:]:
-                thread.join()
-        # After a failure the input may still wait for its source: the caller closes that.
-        if self._fault:
-            raise self._fault
-        if code not in ok:
-            raise GitFailed(f"git {self.verb} failed (exit code {code}): {self.stderr or 'no message'}")
-        return code
-
-    @property
-    def stderr(self) -> str:
-        """The end of git's messages, safe to show."""
-        return shown_lines(bytes(self._stderr)).strip()
-
-    def close(self) -> None:
-        """Kill what still runs, and free everything."""
-        self._timer.cancel()
-        if self.process.poll() is None:
-            self._kill()
-            self.process.wait()
-        self._threads[0].join()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
-
-    def _in_background(self, work: object, *args: object) -> None:
-        thread = threading.Thread(target=cast("None", work), args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _feed(self, chunks: Iterable[bytes]) -> None:
-        sink = cast("BinaryIO", self.process.stdin)
-        try:
-            with sink:
-                for chunk in chunks:
-                    sink.write(chunk)
-        except BrokenPipeError:
-            return  # git ended first; its exit code says why
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            self._fault = error
-            self._kill()
-
-    def _collect(self) -> None:
-        stream = cast("BinaryIO", self.process.stderr)
-        while chunk := stream.read(CHUNK):
-            self._stderr += chunk
-            del self._stderr[:-_STDERR_KEPT]
-
-    def _expire(self) -> None:
-        self._late = True
-        self._kill()
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+def _limit(pid: int) -> None:
+    # From outside: a hook between fork and exec is not safe in a program with threads. What git does
+    # in the microseconds before is starting up.
+    with contextlib.suppress(ProcessLookupError):
+        for name, most in _LIMITS.items():
+            resource.prlimit(pid, name, (most, most))
 
 
 def _home_of(uid: int) -> str:

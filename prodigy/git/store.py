@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from prodigy.errors import GitFailed, ProdigyError, UsageError
 from prodigy.git.changes import FileChange, changes_between
-from prodigy.git.runner import CHUNK, Git
+from prodigy.git.configuration import repository_config, session_config
+from prodigy.git.origin import Origin
+from prodigy.git.process import CHUNK
+from prodigy.git.runner import Git
 from prodigy.git.shown import shown
 from prodigy.git.tree import delete_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from prodigy.git.repository import UserRepository
-
-_CONFIG = """\
-[gc]
-	auto = 0
-[maintenance]
-	auto = false
-[core]
-	hooksPath = /dev/null
-	fsmonitor = false
-	bigFileThreshold = 16m
-	packedGitWindowSize = 64m
-	packedGitLimit = 1g
-[protocol]
-	allow = never
-[protocol "file"]
-	allow = always
-[transfer]
-	fsckObjects = true
-[merge]
-	renameLimit = 1000
-[pack]
-	window = 0
-[fetch]
-	recurseSubmodules = false
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +35,6 @@ class Commit:
     author: str
     when: str
     subject: str
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a store remembers of the repository it was made from."""
-
-    repository: Path
-    common_dir: Path
-    project: str
-    base: str
-    object_format: Literal["sha1", "sha256"]
-    user_name: str
-    user_email: str
-    settings: tuple[tuple[str, str], ...]
-    hooks_path: str | None
 
 
 class Store:
@@ -96,29 +58,18 @@ class Store:
         """
         if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", session_id):
             raise UsageError(f"{session_id!r} is not a session id")
-        origin = Origin(
-            repository.root,
-            repository.common_dir,
-            repository.name,
-            commit or repository.head,
-            repository.object_format,
-            repository.user_name,
-            repository.user_email,
-            repository.settings,
-            repository.hooks_path,
-        )
+        origin = Origin.of(repository, commit or repository.head)
         store = cls(home, session_id, origin)
         store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store._write_config(repository)
+        store.config.write_text(session_config(repository), errors="surrogateescape")
         store._take_objects(repository)
         (store.path / "config").write_text(repository_config(origin.object_format, bare=True))
         (store.path / "info").mkdir(exist_ok=True)
         (store.path / "info/attributes").write_text(repository.attributes, errors="surrogateescape")
         refs = "".join(f"create {store._name(ref)} {store.base}\n" for ref in ("base", "session"))
         store.git.run("update-ref", "--stdin", data=refs.encode())
-        record = {key: str(v) if isinstance(v, Path) else v for key, v in vars(origin).items()}
         temporary = store.directory / "origin.json.tmp"
-        temporary.write_text(json.dumps(record))
+        temporary.write_text(origin.to_json())
         temporary.rename(store.directory / "origin.json")
         return store
 
@@ -126,12 +77,10 @@ class Store:
     def open(cls, home: Path, session_id: str) -> Store:
         """Open an existing store. Raises GitFailed when there is none."""
         try:
-            record = json.loads((_directory(home, session_id) / "origin.json").read_text())
+            record = (_directory(home, session_id) / "origin.json").read_text()
         except FileNotFoundError as error:
             raise GitFailed(f"the store of {session_id} is gone") from error
-        record |= {key: Path(record[key]) for key in ("repository", "common_dir")}
-        record["settings"] = tuple((key, value) for key, value in record["settings"])
-        return cls(home, session_id, Origin(**record))
+        return cls(home, session_id, Origin.from_json(record))
 
     @cached_property
     def git(self) -> Git:
@@ -248,12 +197,6 @@ class Store:
     def _name(self, ref: str) -> str:
         return f"refs/prodigy/{self.session_id}/{ref}"
 
-    def _write_config(self, repository: UserRepository) -> None:
-        places = (repository.root, repository.root / ".git", repository.git_dir, repository.common_dir)
-        safe = "".join(f"\tdirectory = {quoted(str(p))}\n" for p in dict.fromkeys(places))
-        user = f"\tname = {quoted(repository.user_name)}\n\temail = {quoted(repository.user_email)}\n"
-        self.config.write_text(f"{_CONFIG}[safe]\n{safe}[user]\n{user}", errors="surrogateescape")
-
     def _take_objects(self, repository: UserRepository) -> None:
         source = str(repository.root)
         flags = ("--bare", "--template=", "--no-tags", "--single-branch")
@@ -266,19 +209,6 @@ class Store:
             self.git.run("init", "-q", "--bare", "--template=", f"--object-format={self.object_format}")
             wanted = f"{self.base}:{self._name('fetched')}"
             self.git.run("fetch", "-q", "--no-tags", "--depth=50", f"file://{source}", wanted, timeout=600)
-
-
-def repository_config(object_format: str, *, bare: bool) -> str:
-    """Return the configuration every repository needs."""
-    sha256 = object_format == "sha256"
-    extension = "[extensions]\n\tobjectformat = sha256\n" if sha256 else ""
-    return f"[core]\n\trepositoryformatversion = {int(sha256)}\n\tbare = {str(bare).lower()}\n{extension}"
-
-
-def quoted(value: str) -> str:
-    """Return a value as a git configuration file writes it."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
 
 
 def write_bounded(file: Path, chunks: Iterator[bytes], limit: int) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodigy.errors import GitFailed
+from prodigy.git.configuration import workspace_config
 from prodigy.git.locks import file_lock
 from prodigy.git.runner import Git
-from prodigy.git.store import quoted, repository_config
 from prodigy.git.tree import change_owner, delete_tree
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ NEAR_HISTORY = "--depth=50"
 SMALL_FILES = 2_000
 SMALL_PACK = 64 << 20
 """Bytes. Up to both, copying a template costs less than what starting a container hides."""
-
-_CHANGES_NOTHING = "[core]\n\tcheckStat = minimal\n\ttrustctime = false\n"
-"""A copy has other inodes and change times than its template; git need not read its files again for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +80,11 @@ def _finished(path: Path, facts: Path, commit: str) -> Template | None:
 
 
 def _make(store: Store, commit: str, owner: Owner, path: Path, facts: Path) -> Template:
-    for unfinished in (path, Path(f"{path}.tmp")):
+    for unfinished in (path, *path.parent.glob(f"{path.name}.tmp"), *path.parent.glob(f".{path.name}*.tmp")):
         delete_tree(unfinished)
     building = Path(f"{path}.tmp")
     building.mkdir(mode=0o755, parents=True)
-    git = prepare_git_dir(store, building, commit, "work")
+    git = prepare_git_dir(store, building, commit, "work", commit)
     pack_bytes = take_history(store, git, building / ".git", commit)
     git.run("read-tree", "--reset", "-u", commit, limited=True, timeout=600)
     files = int.from_bytes((building / ".git/index").read_bytes()[8:12], "big")
@@ -103,7 +100,7 @@ def _make(store: Store, commit: str, owner: Owner, path: Path, facts: Path) -> T
     return template
 
 
-def prepare_git_dir(store: Store, tree: Path, commit: str, branch: str) -> Git:
+def prepare_git_dir(store: Store, tree: Path, commit: str, branch: str, base: str) -> Git:
     """Write an empty repository at ``tree/.git`` with ``branch`` at ``commit``; return git for it."""
     git_dir = tree / ".git"
     for part in ("objects/pack", "objects/info", "refs/tags", "info"):
@@ -113,21 +110,10 @@ def prepare_git_dir(store: Store, tree: Path, commit: str, branch: str) -> Git:
     head.write_text(f"{commit}\n")
     (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
     (git_dir / "packed-refs").write_text(
-        f"# pack-refs with: peeled fully-peeled sorted \n{commit} refs/heads/prodigy-base\n"
+        f"# pack-refs with: peeled fully-peeled sorted \n{base} refs/heads/prodigy-base\n"
     )
-    (git_dir / "config").write_text(_workspace_config(store), errors="surrogateescape")
+    (git_dir / "config").write_text(workspace_config(store.origin), errors="surrogateescape")
     return Git.hardened(git_dir, store.config, work_tree=tree)
-
-
-def _workspace_config(store: Store) -> str:
-    origin = store.origin
-    settings = {"filemode": "true", **{key.removeprefix("core."): value for key, value in origin.settings}}
-    core = "".join(f"\t{key} = {quoted(value)}\n" for key, value in settings.items())
-    return (
-        f"{repository_config(origin.object_format, bare=False)}[core]\n{core}\tlogallrefupdates = true\n"
-        f"{_CHANGES_NOTHING}[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
-        f"[user]\n\tname = {quoted(origin.user_name)}\n\temail = {quoted(origin.user_email)}\n"
-    )
 
 
 def take_history(store: Store, git: Git, git_dir: Path, commit: str) -> int:
