@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from prodigy.errors import UsageError
 from prodigy.run.session_workspace import SessionWorkspace
@@ -21,7 +21,7 @@ def visit(
     watcher: Watcher,
     *,
     image: str | None,
-    network: Literal["none", "bridge"] | None,
+    network: str | None,
 ) -> int:
     """Open a shell on the session's workspace; gives the shell's exit code.
 

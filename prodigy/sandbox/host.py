@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from prodigy.sandbox.flight import Flight
+    from prodigy.sandbox.flight import Flight, Stoppable
     from prodigy.sandbox.protocol import Call, Outcome, SandboxSpec, StreamName
 
 KEPT_VARIABLES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "TERM")
@@ -113,22 +113,23 @@ class HostSandbox(Runner):
             outcome, kind=ErrorKind.SANDBOX, message=f"security violation: {violation}"
         )
 
+    def interact(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> int:
+        """Run a program at the caller's terminal, in the worktree; return its exit code."""
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        merged = {**kept, **self._git_variables, **environment}
+        return subprocess.run(argv, cwd=self._worktree, env=merged, check=False).returncode
+
     def alive(self) -> bool:
         """Whether another call can be made."""
         return self._unusable() is None
 
-    def kill(self) -> None:
-        """Kill whatever runs, and make no further call."""
+    def _end(self, flights: tuple[Stoppable, ...]) -> None:
         self._ended = True
-        flights = tuple(self._flights)
         for flight in flights:
-            flight.request_stop(ErrorKind.CANCELLED, "the sandbox was killed")
             with contextlib.suppress(SandboxFailure, OSError):
                 self._climb(flight, 0.0, since="-")
         for channel in tuple(self._channels):
             channel.kill()
-        for flight in flights:
-            flight.stopped()
 
     def close(self) -> None:
         """Remove the inputs of steps. Idempotent."""

@@ -135,6 +135,12 @@ class Sandbox(Protocol):
     ) -> AbstractContextManager[Pipe]:
         """Start a command in the worktree and stream its stdout (raw bytes)."""
 
+    def interact(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> int:
+        """Run a program at the caller's terminal, in the worktree, and return its exit code.
+
+        Raises SandboxFailure when it cannot be started.
+        """
+
     def alive(self) -> bool:
         """Whether another call can be made."""
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
+
+from docker.errors import DockerException
 
 from prodigy.errors import SandboxFailure
 from prodigy.sandbox.classify import Evidence, Trouble
@@ -20,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prodigy.sandbox.docker.engine import Engine
-    from prodigy.sandbox.flight import Flight
+    from prodigy.sandbox.flight import Flight, Stoppable
 
-ANSWER_LIMIT = 5.0
+ANSWER_LIMIT = 5
 """Seconds to wait for what only serves a better message."""
 _COUNT_OOM = """
 for events in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
@@ -80,30 +84,26 @@ class Container(Runner):
                 raise
             detail = ""
             with contextlib.suppress(SandboxFailure):
-                detail = f" ({_words(self._final_state())})"
+                detail = f" ({_words(self._inspected())})"
             raise SandboxFailure(f"the container has ended{detail}") from error
+
+    def interact(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> int:
+        """Run a program at the caller's terminal; return its exit code. Raises SandboxFailure."""
+        from prodigy.sandbox.docker.terminal import interact
+
+        return interact(self._engine, self.identifier, argv, {**ENVIRONMENT, **environment})
 
     def alive(self) -> bool:
         """Whether another call can be made: the engine closes the lifeline when the container ends."""
         if self._ended or self._killed:
             return False
-        try:
-            return self._lifeline.recv(1, _PEEK) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        return not self._closed_within(0)
 
-    def kill(self) -> None:
-        """End the container at once. From any thread."""
+    def _end(self, flights: tuple[Stoppable, ...]) -> None:  # noqa: ARG002 - all end with the container
         self._killed = True
-        for flight in tuple(self._flights):
-            flight.request_stop(ErrorKind.CANCELLED, "the container was killed")
         # It may have ended by itself, or be removed already.
         with contextlib.suppress(SandboxFailure):
             self._engine.ask(self._engine.api.kill, self.identifier)
-        for flight in tuple(self._flights):
-            flight.stopped()
 
     def close(self) -> None:
         """Remove the container and its volume. Raises SandboxFailure when that is not possible now."""
@@ -115,22 +115,52 @@ class Container(Runner):
             remove(self._engine, self.identifier, self._volume)
             self._removed = True
 
+    def _closed_within(self, seconds: float) -> bool:
+        """Whether the engine closes, or has closed, the lifeline: it does when the container has ended."""
+        poll = select.poll()
+        try:
+            poll.register(self._lifeline, select.POLLIN)
+            return bool(poll.poll(seconds * 1000)) and self._lifeline.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError):
+            return True
+
     def _evidence(self, flight: Flight) -> Evidence:
         began = flight.begin is not None
-        before = flight.begin.oom_kills if flight.begin else 0
-        said = flight.recorders["stdout"].tail[-2048:].decode("utf-8", "replace")
         try:
-            state = self._inspected()
-            kills = self._oom_kills() if state.get("Running") and self.alive() else None
+            kills = self._oom_kills() if self._inspected().get("Running") else None
             if kills is not None:
+                said = flight.recorders["stdout"].tail[-2048:].decode("utf-8", "replace")
+                before = flight.begin.oom_kills if flight.begin else 0
                 return Evidence(running=True, oom_kills=kills - before, began=began, said=said)
-            state = self._final_state()
+            return self._evidence_dead(flight)
         except EngineRefused:
             return Evidence(running=False, state="it was removed", began=began)
         except SandboxFailure:
             return Evidence(running=None)
-        oom = int(bool(state.get("OOMKilled")))
-        return Evidence(running=False, state=_words(state), oom_kills=oom, began=began)
+
+    def _evidence_dead(self, flight: Flight) -> Evidence:
+        if self._closed_within(1):
+            # The engine's connections close before it notes the end.
+            with contextlib.suppress(OSError, DockerException):
+                self._engine.api.wait(self.identifier, timeout=ANSWER_LIMIT)
+            words = _words(self._inspected())
+        else:
+            # It runs, but nothing can be executed in it, as when scratch files have eaten its memory.
+            self._destroy(ErrorKind.SANDBOX, "the container was killed: nothing could be run in it")
+            words = "no more commands could be run in it"
+        oom = int(self._oom_event(flight))
+        return Evidence(running=False, state=words, oom_kills=oom, began=flight.begin is not None)
+
+    def _oom_event(self, flight: Flight) -> bool:
+        """Whether the engine saw, or sees within a second, the kernel kill a process here for memory."""
+        now = time.time()
+        since, until = now - (time.monotonic() - flight.started_at), now + 1
+        chosen = {"container": self.identifier, "event": "oom"}
+        events: Any = self._engine.api.events
+        try:
+            return any(True for _ in events(f"{since:.9f}", f"{until:.9f}", filters=chosen, decode=True))
+        except (OSError, DockerException):
+            return False
 
     def _oom_kills(self) -> int | None:
         """Ask the cgroup how many processes were killed for memory; None when it cannot be asked."""
@@ -150,16 +180,6 @@ class Container(Runner):
     def _inspected(self) -> dict[str, Any]:
         found: dict[str, Any] = self._engine.ask(self._engine.api.inspect_container, self.identifier)
         return dict(found["State"])
-
-    def _final_state(self) -> dict[str, Any]:
-        """Wait for the engine to notice a container's end; its connections close before."""
-        with contextlib.suppress(SandboxFailure):
-            self._engine.ask(self._engine.api.wait, self.identifier, timeout=ANSWER_LIMIT)
-        return self._inspected()
-
-
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
-"""Look whether the connection is closed, without taking anything and without waiting."""
 
 
 def _words(state: dict[str, Any]) -> str:
