@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow.findings import suggestion
 from prodigy.workflow.namespaces import ANY, LATER, PHASES, fields_of, phases_with
+from prodigy.workflow.nodes import Mark, Scalar
 from prodigy.workflow.placeholder import NAMESPACES, Placeholder, PlaceholderError, scan
-from prodigy.workflow.tree import Mark, Scalar
 
 if TYPE_CHECKING:
     from prodigy.workflow.findings import Findings

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import StepError
 from prodigy.workflow.check import place_in
+from prodigy.workflow.nodes import Mapping, Node, Scalar
 from prodigy.workflow.placeholder import PlaceholderError, scan
 from prodigy.workflow.render import render_plain
 from prodigy.workflow.scope import Scope
-from prodigy.workflow.tree import Mapping, Node, Scalar
 
 if TYPE_CHECKING:
     from prodigy.workflow.findings import Findings

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from prodigy.values import Severity
-    from prodigy.workflow.tree import Mark
+    from prodigy.workflow.nodes import Mark
 
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _SHORT_NAME = 4

@@ -12,9 +12,10 @@ from prodigy.workflow.environment import render_env
 from prodigy.workflow.findings import Findings
 from prodigy.workflow.map_reader import MapReader
 from prodigy.workflow.models import ClaudeSettings, Phase, SandboxSettings, Workflow
+from prodigy.workflow.nodes import Mapping, Mark, Node, Scalar, Sequence
 from prodigy.workflow.reader import Reader
 from prodigy.workflow.steps import StepReader, Use
-from prodigy.workflow.tree import Mapping, Mark, Node, Scalar, Sequence, build_tree
+from prodigy.workflow.tree import build_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Names
@@ -109,7 +110,7 @@ class _FileReader:
                 )
                 self.findings.error("P208", mark, f"{message}: {advice}", width=len(name))
         needed = "map" if is_mapreduce else "commands"
-        if needed not in keys and not any(name in keys for name in wrong):
+        if needed not in keys and not self.findings.errors:
             self.findings.error("P203", root.start, f"the workflow needs `{needed}`")
 
     def phase(self, name: str, node: Node) -> dict[str, Any]:

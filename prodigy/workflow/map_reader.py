@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
 from prodigy.workflow.models import MapInput, MapPhase
+from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 from prodigy.workflow.placeholder import only_placeholder
-from prodigy.workflow.tree import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
     from prodigy.workflow.reader import Reader

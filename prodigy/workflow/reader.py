@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from prodigy.workflow.findings import Findings, suggestion
 from prodigy.workflow.models import Model, Resolvable
-from prodigy.workflow.tree import Mapping, Node, Scalar, Sequence, plain
+from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Names

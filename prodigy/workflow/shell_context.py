@@ -51,6 +51,7 @@ _NAME_TAKERS = frozenset(
     | {"export", "readonly", "declare", "local", "typeset"}
 )
 _PLAIN_DELIMITER = re.compile(r"(['\"]?)([A-Za-z0-9_]+)\1|\\([A-Za-z0-9_]+)")
+_OVERLOOKED = re.compile(rb"`|\$[({\[]")
 _ACTIVE = re.compile(rb"['\"\\$`]")
 
 
@@ -218,6 +219,7 @@ class _Walk:
             if node.type == "raw_string":
                 return Quoting.SINGLE, False
             if node.type == "heredoc_body":
+                self.check_heredoc_text(node)
                 return Quoting.HEREDOC, not self.script.heredocs[node.start_byte].quoted
             if node.type in ("ansi_c_string", "heredoc_start", "heredoc_end"):
                 raise self.refuse("it stands in a quoted form that has escapes of its own, or in a delimiter")
@@ -253,6 +255,19 @@ class _Walk:
             raise self.refuse("the end of its heredoc cannot be told for certain")
         return Heredoc(start, body, end, delimiter, bool(match[1] or match[3]), "<<-" in parts)
 
+    def check_heredoc_text(self, body: Node) -> None:
+        """Refuse a heredoc in which the parser overlooked an expansion that the shell will see."""
+        if self.script.heredocs[body.start_byte].quoted:
+            return
+        kept, position = b"", body.start_byte
+        for child in body.named_children:
+            if child.type != "heredoc_content":
+                kept += self.script.source[position : child.start_byte] + b" "
+                position = child.end_byte
+        kept += self.script.source[position : body.end_byte]
+        if _OVERLOOKED.search(re.sub(rb"\\.", b"", kept, flags=re.DOTALL)):
+            raise self.refuse("the heredoc around it cannot be understood for certain")
+
     def in_backquotes(self) -> bool:
         """Return whether one pair of backquotes surrounds it."""
         pairs = [n for n in self.chain if n.type == "command_substitution" and _text(n).startswith(b"`")]
@@ -273,6 +288,9 @@ class _Walk:
                 return True
             if node.type == "c_style_for_statement" or (node.children and node.children[0].type == "(("):
                 return True
+            if node.type == "file_redirect":
+                # bash expands the word after these twice.
+                return any(part.type in (">&", "<&") for part in node.children)
             if node.type == "binary_expression" and self.in_double_bracket(node):
                 operators = {_text(part).decode() for part in node.children}
                 if operators & _INTEGER_OPERATORS:

@@ -49,10 +49,14 @@ def render_shell(text: str, scope: Scope) -> str:
     except PlaceholderError as error:
         raise StepError(ErrorKind.INTERPOLATION, error.message, help=error.help) from None
     edits: list[Edit] = []
+    left: list[Edit] = []
     for placeholder, context in zip(placeholders, script.contexts, strict=True):
         written = _write(placeholder, context, scope)
-        edits.append((context.start, context.end, _encode(written, placeholder)))
-    return _apply(script, edits + _heredoc_edits(script, edits)).decode()
+        if written != placeholder.text:
+            edits.append((context.start, context.end, _encode(written, placeholder)))
+        else:
+            left.append((context.start, context.end, placeholder.text.encode()))
+    return _apply(script, left + edits + _heredoc_edits(script, edits)).decode()
 
 
 def _write(placeholder: Placeholder, context: Context, scope: Scope) -> str:
@@ -130,13 +134,15 @@ def _heredoc_edits(script: ParsedScript, edits: list[Edit]) -> list[Edit]:
     """Return the edits that give heredocs delimiters no value can hold, and make all of them unquoted."""
     more = []
     for heredoc in script.heredocs.values():
-        body = script.source[heredoc.body.start_byte : heredoc.body.end_byte]
+        offset, stop = heredoc.body.start_byte, heredoc.body.end_byte
+        if not any(offset <= start < stop for start, _, _ in edits):
+            continue
+        body = script.source[offset:stop]
         delimiter = f"{heredoc.delimiter}_".encode()
         while delimiter in body or any(delimiter in replacement for _, _, replacement in edits):
             delimiter += b"x"
         more += [(node.start_byte, node.end_byte, delimiter) for node in (heredoc.start, heredoc.end)]
         if heredoc.quoted:
-            offset = heredoc.body.start_byte
             active = _ACTIVE_BYTES.finditer(body)
             more += [(offset + found.start(), offset + found.end(), b"\\" + found[1]) for found in active]
     return more

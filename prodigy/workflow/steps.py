@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.workflow import spellings
 from prodigy.workflow.models import Handler, Retry, Step, WriteFile
-from prodigy.workflow.tree import Mapping, Node, Scalar, Sequence
+from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from prodigy.workflow.reader import Reader

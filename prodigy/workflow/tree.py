@@ -1,16 +1,16 @@
 """A YAML document as a tree that knows where each value stands.
 
-Scalars follow the YAML 1.2 core schema. The tree is built from parser events, so that depth and size are
+The tree is built from parser events, so that depth and size are
 bounded before anything is built from them; an alias shares its anchor's nodes and counts as if copied.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from prodigy.workflow.nodes import TAG, Mapping, Mark, Node, Scalar, Sequence, TreeError, mark_of, read_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,72 +21,6 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NULL = re.compile(r"~|null|Null|NULL|")
-_TRUE = re.compile(r"true|True|TRUE")
-_FALSE = re.compile(r"false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_TAG = "tag:yaml.org,2002:"
-
-
-class Mark(NamedTuple):
-    """A place in the file; line and column count from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(slots=True)
-class Node:
-    """One value and its place."""
-
-    start: Mark
-    end: Mark
-    size: int = 1
-    """Nodes below and including this one, aliases counted as copies."""
-    height: int = 1
-    """Levels below and including this one."""
-
-
-@dataclass(slots=True)
-class Scalar(Node):
-    """A text, number, boolean or null."""
-
-    value: Any = None
-    text: str = ""
-    """As written, without quotes."""
-    style: str | None = None
-
-
-@dataclass(slots=True)
-class Sequence(Node):
-    """A list."""
-
-    items: list[Node] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Mapping(Node):
-    """Keys and values, in their order. Keys are texts."""
-
-    pairs: list[tuple[Scalar, Node]] = field(default_factory=list)
-
-
-def plain(node: Node) -> Any:
-    """Return the node's value as JSON-like data."""
-    if isinstance(node, Sequence):
-        return [plain(item) for item in node.items]
-    if isinstance(node, Mapping):
-        return {key.text: plain(value) for key, value in node.pairs}
-    return node.value if isinstance(node, Scalar) else None
-
-
-class TreeError(Exception):
-    """Raised when a document cannot become a tree."""
-
-    def __init__(self, code: str, mark: Mark, message: str) -> None:
-        super().__init__(message)
-        self.code, self.mark, self.message = code, mark, message
 
 
 def build_tree(text: str, findings: Findings) -> Node | None:
@@ -121,7 +55,7 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise TreeError("P105", _mark(event.start_mark), "a second document is not supported")
+                    raise TreeError("P105", mark_of(event.start_mark), "a second document is not supported")
                 continue
             node = self.node(event, stack)
             if node is None:
@@ -138,7 +72,7 @@ class _Builder:
             return self.alias(event, len(stack))
         if isinstance(event, yaml.ScalarEvent):
             self.count(1, event)
-            scalar = _scalar(event)
+            scalar = read_scalar(event)
             self.remember(event, scalar)
             return scalar
         if isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
@@ -149,13 +83,13 @@ class _Builder:
         if isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
             opened = stack.pop()
             self.open.discard(id(opened.node))
-            return opened.finish(_mark(event.end_mark), self.findings)
+            return opened.finish(mark_of(event.end_mark), self.findings)
         return None
 
     def begin(self, event: Any) -> _Open:
-        mark = _mark(event.start_mark)
+        mark = mark_of(event.start_mark)
         is_map = isinstance(event, yaml.MappingStartEvent)
-        expected = _TAG + ("map" if is_map else "seq")
+        expected = TAG + ("map" if is_map else "seq")
         if event.tag not in (None, "!", expected):
             raise TreeError("P105", mark, f"tag {event.tag} is not supported")
         node: Sequence | Mapping = Mapping(mark, mark) if is_map else Sequence(mark, mark)
@@ -168,8 +102,8 @@ class _Builder:
             self.anchors[event.anchor] = node
 
     def alias(self, event: yaml.AliasEvent, depth: int) -> Node:
-        mark = _mark(event.start_mark)
-        anchored = self.anchors.get(event.anchor)
+        mark = mark_of(event.start_mark)
+        anchored = self.anchors.get(str(event.anchor))
         if anchored is None:
             raise TreeError("P102", mark, f"alias *{event.anchor} has no anchor")
         if id(anchored) in self.open:
@@ -182,11 +116,11 @@ class _Builder:
         self.total += nodes
         if self.total > MAX_NODES:
             message = f"more than {MAX_NODES} values, aliases counted as copies"
-            raise TreeError("P104", _mark(event.start_mark), message)
+            raise TreeError("P104", mark_of(event.start_mark), message)
 
     def descend(self, depth: int, event: Any) -> None:
         if depth >= MAX_DEPTH:
-            raise TreeError("P104", _mark(event.start_mark), f"nested deeper than {MAX_DEPTH} levels")
+            raise TreeError("P104", mark_of(event.start_mark), f"nested deeper than {MAX_DEPTH} levels")
 
 
 class _Open:
@@ -217,7 +151,7 @@ def _pairs(children: list[Node], findings: Findings) -> list[tuple[Scalar, Node]
     for key, value in zip(children[::2], children[1::2], strict=True):
         if not isinstance(key, Scalar):
             findings.error("P202", key.start, "a key must be a text")
-        elif key.text == "<<" and key.style is None:
+        elif key.text == "<<" and not key.style:
             merged += _merge_sources(key, value, findings)
         elif key.text in own:
             first = own[key.text][0].start
@@ -236,45 +170,3 @@ def _merge_sources(key: Scalar, value: Node, findings: Findings) -> list[Mapping
     if not all(isinstance(source, Mapping) for source in sources):
         findings.error("P202", key.start, "`<<` takes a mapping or a list of mappings")
     return [source for source in sources if isinstance(source, Mapping)]
-
-
-def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    mark = _mark(event.start_mark)
-    tag = event.tag
-    if tag is None and event.implicit[0]:
-        value = _core_value(event.value, mark)
-    elif tag in (None, "!", _TAG + "str"):
-        value = event.value
-    elif tag in {_TAG + name for name in ("null", "bool", "int", "float")}:
-        value = _core_value(event.value, mark)
-        name = str(tag).removeprefix(_TAG)
-        if type(value).__name__ != ("NoneType" if name == "null" else name):
-            raise TreeError("P105", mark, f"{event.value!r} is not of the type {name}")
-    else:
-        raise TreeError("P105", mark, f"tag {tag} is not supported")
-    return Scalar(mark, _mark(event.end_mark), value=value, text=event.value, style=event.style)
-
-
-def _core_value(text: str, mark: Mark) -> Any:
-    """Resolve a plain scalar by the YAML 1.2 core schema; ``.inf`` and ``.nan`` stay texts."""
-    if _NULL.fullmatch(text):
-        return None
-    if _TRUE.fullmatch(text):
-        return True
-    if _FALSE.fullmatch(text):
-        return False
-    if len(text) > 1000 and (_INT.fullmatch(text) or _FLOAT.fullmatch(text)):  # noqa: PLR2004 - see below
-        # Python converts digits in quadratic time and refuses long ones altogether.
-        raise TreeError("P204", mark, "a number of more than 1000 digits")
-    if _INT.fullmatch(text):
-        return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            raise TreeError("P204", mark, "a number beyond all bounds")
-        return number
-    return text
-
-
-def _mark(mark: Any) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1)
