@@ -87,6 +87,8 @@ def _try(store: Store, repository: UserRepository, target: str) -> Published | N
     tip = _tip(git, target)
     if tip is None:
         raise MergeRefused(f"the branch {shown(target.encode())} does not exist", help=_into(store))
+    if _rebasing(repository, target):
+        raise MergeRefused(f"{target} is being rebased in {repository.root}", help="finish the rebase first")
     _catch_up(store, repository, target, tip)
     head = store.head()
     place = _checked_out(git, target)
@@ -104,6 +106,15 @@ def _tip(git: Git, target: str) -> str | None:
     # Not rev-parse: a target may look like an expression over revisions.
     answer = git.run("show-ref", "--verify", "--hash", "--", f"refs/heads/{target}", ok=(0, 1, 128))
     return answer.out.decode().strip() or None
+
+
+def _rebasing(repository: UserRepository, target: str) -> bool:
+    # Its HEAD is detached meanwhile, and at the end the branch is set to the result.
+    for state in ("rebase-merge", "rebase-apply"):
+        named = repository.git_dir / state / "head-name"
+        if named.is_file() and named.read_text(errors="surrogateescape").strip() == f"refs/heads/{target}":
+            return True
+    return False
 
 
 def _catch_up(store: Store, repository: UserRepository, target: str, tip: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import resource
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -17,14 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-_LIMITS = {
-    resource.RLIMIT_AS: 4 << 30,
-    resource.RLIMIT_DATA: 2 << 30,
-    resource.RLIMIT_CPU: 120,
-    resource.RLIMIT_FSIZE: 2 << 30,
-    resource.RLIMIT_CORE: 0,
-}
-"""Bytes and CPU seconds, for commands that read objects an agent made."""
+# A command of its own: set from outside they come late under load, and a hook between fork and exec is
+# not safe in a program with threads.
+_LIMITED = ("prlimit", "--as=4294967296", "--data=1073741824", "--cpu=120", "--fsize=2147483648", "--core=0")
+"""Limits, in bytes and CPU seconds, for commands that read objects an agent made."""
 
 _QUIET = {
     "LC_ALL": "C",
@@ -145,15 +140,14 @@ class Git:
             raise RepositoryUnusable("git is not installed, or not on PATH") from error
         # GitPython hands its caller's whole environment on; only `env -i` keeps GIT_* and secrets out.
         clean = ["env", "-i", *(f"{name}={value}" for name, value in self.env.items()), "git", *args]
+        command = [*_LIMITED, *clean] if limited else clean
         extra: dict[str, object] = (
             {"user": self.user[0], "group": self.user[1], "extra_groups": []} if self.user else {}
         )
         # A session of its own: Ctrl-C at the terminal reaches prodigy, which decides what ends.
         start = {"start_new_session": True, **extra}
-        wrapped = GitPython("/").execute(clean, istream=-1, as_process=True, **start)
+        wrapped = GitPython("/").execute(command, istream=-1, as_process=True, **start)
         process = cast("subprocess.Popen[bytes]", wrapped.proc)
-        if limited:
-            _limit(process.pid)
         wrapped.proc = None  # the wrapper would end the process when it is collected
         return process
 
@@ -164,14 +158,6 @@ class Answer:
 
     code: int
     out: bytes
-
-
-def _limit(pid: int) -> None:
-    # From outside: a hook between fork and exec is not safe in a program with threads. What git does
-    # in the microseconds before is starting up.
-    with contextlib.suppress(ProcessLookupError):
-        for name, most in _LIMITS.items():
-            resource.prlimit(pid, name, (most, most))
 
 
 def _home_of(uid: int) -> str:

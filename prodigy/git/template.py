@@ -65,6 +65,17 @@ def get_template(store: Store, commit: str, owner: Owner) -> Template:
         return _make(store, commit, owner, bases / key, facts)
 
 
+def drop_templates(home: Path, session_id: str) -> None:
+    """Delete the templates of commits that only this session has. None of its workspaces may be left.
+
+    Raises ProdigyError naming what could not be removed.
+    """
+    for facts in (home / "bases").glob("*.json"):
+        if json.loads(facts.read_text())["session"] == session_id:
+            facts.unlink()
+            delete_tree(facts.with_suffix(""))
+
+
 def _key(store: Store, commit: str, owner: Owner) -> str:
     origin = store.origin
     parts = (str(origin.common_dir), commit, owner, origin.user_name, origin.user_email, origin.settings)
@@ -94,7 +105,8 @@ def _make(store: Store, commit: str, owner: Owner, path: Path, facts: Path) -> T
     if os.geteuid() == 0:
         change_owner(building, *owner)
     temporary = Path(f"{facts}.tmp")
-    temporary.write_text(json.dumps({"files": files, "pack_bytes": pack_bytes}))
+    session = None if commit == store.base else store.session_id
+    temporary.write_text(json.dumps({"files": files, "pack_bytes": pack_bytes, "session": session}))
     building.rename(path)
     temporary.rename(facts)
     return template

@@ -316,6 +316,19 @@ def test_no_hook_runs_at_publishing(main, new_session, tmp_path, place):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_branch_that_is_being_rebased_stays(session):
+    main = session.main
+    main.git("checkout", "-q", "-b", "other")
+    main.commit("README", "other\n")
+    main.git("checkout", "-q", "main")
+    head = main.commit("README", "main\n")
+    advance(session, {"new": "x\n"})
+    main.git("rebase", "other", ok=False)
+    with pytest.raises(MergeRefused, match="rebased"):
+        publishing(session)
+    assert main.git("rev-parse", "main") == head
+
+
 def test_two_sessions_into_one_branch(main, new_session):
     sessions = [new_session(main, f"session-{n}") for n in range(3)]
     for number, session in enumerate(sessions):

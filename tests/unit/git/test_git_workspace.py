@@ -9,7 +9,7 @@ from prodigy.errors import UsageError
 from prodigy.git.at_rest import settle
 from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
-from prodigy.git.template import SMALL_FILES, get_template
+from prodigy.git.template import SMALL_FILES, drop_templates, get_template
 from prodigy.git.workspace import Workspaces
 
 ODD_NAMES = [b"with\nnewline", b"not-utf8-\xff", "ünï".encode(), b"-dash", b'quote"and\\', b"sp ace/deep"]
@@ -121,6 +121,17 @@ def test_template_is_made_once_even_by_two_at_a_time(main, new_session):
         thread.join()
     assert len(set(found)) == 1
     assert sorted(p.suffix for p in (session.home / "bases").iterdir()) == ["", ".json"]
+
+
+def test_only_the_sessions_own_templates_go_with_it(session, main):
+    theirs = session.template
+    tree = session.agent()
+    head = tree.commit("a")
+    tree.git("push", "-q", str(session.store.path), "HEAD:refs/prodigy/session-1/session")
+    own = get_template(session.store, head, (os.geteuid(), os.getegid()))
+    drop_templates(session.home, "session-1")
+    assert theirs.path.is_dir()
+    assert not own.path.exists()
 
 
 def test_template_of_a_long_history_is_shallow(main, new_session, monkeypatch):
