@@ -36,7 +36,7 @@ format: venv ## Rewrite the code in the style that lint checks
 	@$(BIN)/ruff format
 
 bench: venv images ## Measure prodigy against its baselines; writes benchmarks/RESULTS.md
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks
 
 engine: venv ## Use the container engine that answers, else install and start one (root on Debian or Ubuntu)
 	@tools/engine
