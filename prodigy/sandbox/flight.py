@@ -59,6 +59,7 @@ class Stoppable:
         self.token = secrets.token_hex(16)
         """In the environment of every process of the execution: what the kill rule goes by."""
         self.mark = secrets.token_hex(16)
+        self.started_at = time.monotonic()
         self.begin: Begin | None = None
         self.exit_code: int | None = None
         self.stop_kind: ErrorKind | None = None

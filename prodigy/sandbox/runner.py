@@ -55,8 +55,8 @@ class Runner(ABC):
         """Start a program in the sandbox. Raises SandboxFailure."""
 
     @abstractmethod
-    def kill(self) -> None:
-        """End the sandbox at once. From any thread."""
+    def _end(self, flights: tuple[Stoppable, ...]) -> None:
+        """End the sandbox, in which ``flights`` are under way, at once."""
 
     @abstractmethod
     def _evidence(self, flight: Flight) -> Evidence:
@@ -125,6 +125,20 @@ class Runner(ABC):
             thread.start()
         for thread in stops:
             thread.join()
+
+    def kill(self) -> None:
+        """End the sandbox at once. See ``Sandbox.kill``."""
+        self._destroy(ErrorKind.CANCELLED, "the sandbox was killed")
+
+    def _destroy(self, kind: ErrorKind, message: str) -> None:
+        flights = tuple(self._flights)
+        for flight in flights:
+            flight.request_stop(kind, message)
+        try:
+            self._end(flights)
+        finally:
+            for flight in flights:
+                flight.stopped()
 
     def _fly(self, flight: Flight) -> tuple[ErrorKind | None, str]:
         """Start the step, read its output to the end, and judge it."""
@@ -213,7 +227,9 @@ class Runner(ABC):
         except (SandboxFailure, OSError):
             gone = False
         if not gone:
-            self.kill()
+            self._destroy(
+                ErrorKind.SANDBOX, "the sandbox was killed: processes of another step could not be ended"
+            )
 
     def _climb(self, flight: Stoppable, grace: float, since: str) -> bool:
         session = str(flight.begin.session) if flight.begin else "none"

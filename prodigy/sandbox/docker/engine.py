@@ -183,6 +183,9 @@ def connect(environ: Mapping[str, str] | None = None) -> Engine:
 
 
 def _connect(endpoint: Endpoint) -> Engine:
+    # The library would leave a socket open for every place where nobody listens.
+    with socket.socket(socket.AF_UNIX) as trial:
+        trial.connect(str(endpoint.socket))
     api = APIClient(
         base_url=f"unix://{endpoint.socket}",
         version=".".join(map(str, MINIMUM_API)),
@@ -222,14 +225,16 @@ def _facts(endpoint: Endpoint, version: dict[str, Any], info: dict[str, Any]) ->
 
 
 def _reason(endpoint: Endpoint, error: Exception) -> str:
-    text = str(error)
-    if "Permission denied" in text:
-        return f"{endpoint.source} ({endpoint.socket}) may not be opened by this user"
-    if "No such file" in text or "FileNotFoundError" in text:
-        return f"{endpoint.source} ({endpoint.socket}) does not exist"
-    if "Connection refused" in text:
-        return f"nobody listens at {endpoint.source} ({endpoint.socket})"
-    return f"{endpoint.source} ({endpoint.socket}): {text}"
+    place = f"{endpoint.source} ({endpoint.socket})"
+    match error:
+        case FileNotFoundError():
+            return f"{place} does not exist"
+        case PermissionError():
+            return f"{place} may not be opened by this user"
+        case ConnectionRefusedError():
+            return f"nobody listens at {place}"
+        case _:
+            return f"{place}: {error}"
 
 
 @tenacity.retry(
