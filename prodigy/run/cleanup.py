@@ -94,6 +94,8 @@ class Orphans:
             if orphan.kind == "session" and orphan.session is not None:
                 try:
                     recover_session(self._home, orphan.session)
+                    for agent in (self._home / "sessions" / orphan.session / "ws").glob("*"):
+                        delete_tree(agent)
                 except (ProdigyError, OSError) as error:
                     problems.append(f"{orphan.session}: {error}")
                     continue

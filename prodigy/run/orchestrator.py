@@ -43,6 +43,8 @@ class Orchestrator:
         self._uncommitted: list[dict[str, Any]] = []
         self._error: str | None = None
         self._workspace: SessionWorkspace | None = None
+        self.visited: tuple[bytes, ...] = ()
+        """Paths a visitor left uncommitted in the workspace before it was merged."""
 
     def run(self) -> RunResult:
         """The whole run. Failures are in the result; only errors of the machine are raised."""
@@ -159,6 +161,7 @@ class Orchestrator:
         failed = self._map.count("failed") if self._map else 0
         with_tolerated = len(self._tolerated())
         merge = publisher.offer(self._approve, self._scope, failed, with_tolerated)
+        self.visited = publisher.visited
         if publisher.phase is not None:
             self._keep(publisher.phase)
         if merge.status == "merged":

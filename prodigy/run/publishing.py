@@ -35,6 +35,8 @@ class Publisher:
         self._workspace = workspace
         self._target = target or context.record.target
         self.phase: PhaseOutcome | None = None
+        self.visited: tuple[bytes, ...] = ()
+        """Paths a visitor left uncommitted in the workspace."""
 
     @property
     def command(self) -> str:
@@ -42,6 +44,11 @@ class Publisher:
         into = "" if self._target else " --into BRANCH"
         root = self._context.repository.root
         return f"prodigy -p {root} worktree merge {self._context.record.id}{into}"
+
+    def catch_up(self) -> None:
+        """Take in what was committed in the workspace since it came to rest."""
+        if self._workspace is not None:
+            self.visited = self._workspace.catch_up()
 
     def offer(self, approve: Approve, scope: Scope, failed: int = 0, tolerated: int = 0) -> MergeOutcome:
         """Ask as the plan says, and merge on a yes."""
@@ -56,6 +63,8 @@ class Publisher:
             if not answer:
                 status = "not_asked" if answer is None else "declined"
                 return MergeOutcome.model_validate({"status": status, "command": self.command})
+            # While the question stood, the workspace was open to visits.
+            self.catch_up()
         return self.merge(scope)
 
     def _question(self, shown: Preview, failed: int, tolerated: int) -> str:

@@ -12,10 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from prodigy.errors import ImportRefused
 from prodigy.git.at_rest import settle
 from prodigy.git.importing import Imported, import_commits
+from prodigy.git.leftovers import list_leftovers
+from prodigy.git.merging import Conflict
 from prodigy.git.refresh import refresh
 from prodigy.git.template import get_template
+from prodigy.values import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,13 +102,32 @@ class SessionWorkspace:
         ref = "workspace"
         imported = import_commits(self.context.store, station.sandbox().pipe, self.head, ref, claimed=claimed)
         if imported.head != self.head:
-            self.context.merger.fast_forward(imported.head)
+            self._advance(imported.head)
             self.head = imported.head
             self._record("in_use")
         return imported
 
+    def _advance(self, commit: str) -> None:
+        if self.context.store.head() == self.head:
+            self.context.merger.fast_forward(commit)
+            return
+        # Agents were merged since the workspace was brought up to date.
+        merged = self.context.merger.merge_target(commit, self.context.record.branch)
+        if isinstance(merged, Conflict):
+            files = ", ".join(path.decode(errors="replace") for path in merged.files)
+            raise ImportRefused(
+                ErrorKind.MERGE_CONFLICT, f"what was committed in {self.workspace.path} conflicts in {files}"
+            )
+
+    def catch_up(self) -> tuple[bytes, ...]:
+        """Import what a person committed in the workspace at rest; gives the paths left uncommitted."""
+        with self.in_use("visit") as station:
+            self.collect(station)
+            return tuple(sorted(list_leftovers(station.sandbox().pipe)))
+
     def refresh(self, station: Station) -> None:
-        """Bring the workspace to the session branch's head, inside its sandbox."""
+        """Import what was committed at rest, then bring the workspace to the session's head."""
+        self.collect(station)
         to = self.context.store.head()
         if to != self.head:
             refresh(self.context.store, station.sandbox().pipe, self.head, to)

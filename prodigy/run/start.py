@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prodigy.run.cleanup import discard
@@ -38,10 +39,14 @@ def run_workflow(
             mode=context.record.mode,
             header=[list(row) for row in header(context)],
         )
-        result = Orchestrator(context, approve).run()
+        stop.announce = partial(
+            context.bus.emit, "warning", message="stopping what runs; Ctrl-C again stops at once"
+        )
+        orchestrator = Orchestrator(context, approve)
+        result = orchestrator.run()
         nothing_left = result.merge.status in ("merged", "nothing") and not result.uncommitted
         if result.status in ("success", "partial") and nothing_left:
-            keep = any(item.ref for item in result.results)
+            keep = orchestrator.visited or any(item.ref for item in result.results)
             if not keep:
                 discard(context)
         return result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prodigy.errors import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from prodigy.sandbox.protocol import Sandbox
@@ -31,6 +31,8 @@ class Stop:
         self._requested = threading.Event()
         self._forced = False
         self.signal_number = 0
+        self.announce: Callable[[], None] = lambda: None
+        """Tells the user that the first signal was understood."""
 
     @property
     def requested(self) -> bool:
@@ -62,6 +64,8 @@ class Stop:
         for sandbox in sandboxes:
             end = sandbox.kill if self._forced else sandbox.cancel
             threading.Thread(target=end, name="stop", daemon=True).start()
+        if not self._forced:
+            self.announce()
 
     @contextmanager
     def watching(self, sandbox: Sandbox) -> Iterator[None]:

@@ -89,16 +89,15 @@ def merge_session(
     """
     if record.merge is not None and record.merge.status == "merged":
         return record.merge
-    plan = stored_plan(record)
     # What the run was told about merging was for its own end.
     asking = record.model_copy(update={"settings": {**record.settings, "merge": "ask"}})
-    with visiting(home, asking, watcher, sandbox=plan.workflow.merge is not None) as context:
-        workspace = SessionWorkspace.reopen(context)
-        publisher = Publisher(context, workspace, target=into)
+    with visiting(home, asking, watcher, sandbox=record.workspace_state != "none") as context:
+        publisher = Publisher(context, SessionWorkspace.reopen(context), target=into)
+        publisher.catch_up()
         merge = publisher.offer(approve, context.base_scope())
         context.sessions.update(record.id, merge=merge, status=_finished(record))
         kept = any(item.ref for item in context.journal.item_results())
-        left_over = record.result is not None and record.result.uncommitted
+        left_over = publisher.visited or (record.result is not None and record.result.uncommitted)
         if merge.status == "merged" and not kept and not left_over:
             discard(context)
         return merge
