@@ -6,7 +6,7 @@ import itertools
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +90,12 @@ class Live:
             found = self._matching(text)
         assert len(found) >= count, f"{text!r} never came:\n" + "\n".join(self.lines)
         return found
+
+    def wait_until(self, told: Callable[[list[str]], bool]) -> None:
+        """Wait until the lines so far tell something."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended or told(self.lines), LIMIT)
+        assert told(self.lines), "it never came:\n" + "\n".join(self.lines)
 
     def _matching(self, text: str) -> list[str]:
         return [line for line in self.lines if line.endswith(text)]

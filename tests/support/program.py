@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PASSED_ON = ("PATH", "HOME", "LANG", "DOCKER_HOST", "DOCKER_CONTEXT", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 LIMIT = 300
 """Seconds after which a run counts as hanging."""
 
