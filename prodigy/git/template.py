@@ -71,7 +71,7 @@ def drop_templates(home: Path, session_id: str) -> None:
     Raises ProdigyError naming what could not be removed.
     """
     for facts in (home / "bases").glob("*.json"):
-        if json.loads(facts.read_text())["session"] == session_id:
+        if json.loads(facts.read_text()).get("session") == session_id:
             facts.unlink()
             delete_tree(facts.with_suffix(""))
 

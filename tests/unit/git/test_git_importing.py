@@ -437,3 +437,16 @@ def test_refresh_that_would_overwrite_is_refused(session):
     with pytest.raises(GitFailed, match="cannot take"):
         refresh(session.store, parent.pipe, session.store.base, head)
     assert (parent.path / "file").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("broken", ["_let_in", "_repack", "changes_between"])
+def test_an_import_that_crashed_can_be_done_again(session, monkeypatch, broken):
+    tree = session.agent()
+    head = tree.commit("a")
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, broken, lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            bring(session, tree)
+    assert bring(session, tree).head == head
+    assert session.store.git.run("fsck", "--full").code == 0
+    assert not list(session.store.path.glob("incoming-*"))

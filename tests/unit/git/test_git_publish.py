@@ -1,3 +1,5 @@
+import hashlib
+import os
 import subprocess
 import tempfile
 import threading
@@ -9,6 +11,7 @@ from prodigy.errors import GitFailed, MergeRefused
 from prodigy.git.fingerprint import changed, fingerprint
 from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import commit_leftovers, list_leftovers, save_leftovers
+from prodigy.git.locks import file_lock
 from prodigy.git.merging import Conflict, Merged, SessionMerger
 from prodigy.git.publish import preview, publish
 from prodigy.git.recovery import recover_session
@@ -340,6 +343,40 @@ def test_two_sessions_into_one_branch(main, new_session):
         thread.join()
     assert set(main.git("ls-files").split()) == {"README", "f0", "f1", "f2"}
     assert main.git("status", "--porcelain") == ""
+
+
+def test_waiting_for_another_publication_ends(session, monkeypatch, hash_tree):
+    advance(session, {"new": "x\n"})
+    before = hash_tree(session.main.path)
+    monkeypatch.setattr("prodigy.git.publish._WAIT", 0.1)
+    name = hashlib.sha256(os.fsencode(session.main.path / ".git")).hexdigest()[:20]
+    with (
+        file_lock(session.home / "locks" / f"publish-{name}", 1),
+        pytest.raises(MergeRefused, match="at work"),
+    ):
+        publishing(session)
+    assert hash_tree(session.main.path) == before
+
+
+def test_a_merge_interrupted_before_it_counted_is_done_again(session, monkeypatch):
+    head = agent(session, 1, {"f": "x\n"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "advance", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            SessionMerger(session.store).merge_agent("1", head)
+    assert session.store.head() == session.store.base
+    merged = SessionMerger(session.store).merge_agent("1", head)
+    assert session.store.head() == merged.commit
+
+
+def test_the_users_stash_and_dirty_files_are_left_alone(session):
+    main = session.main
+    main.git("config", "merge.autoStash", "true")
+    advance(session, {"new": "x\n"})
+    main.write("README", "mine\n")
+    publishing(session)
+    assert (main.path / "README").read_text() == "mine\n"
+    assert main.git("stash", "list") == ""
 
 
 def test_preview_names_risky_files(main, new_session):
