@@ -72,8 +72,13 @@ def _load(path: Path) -> Workflow:
 
 
 def _run(plan: Plan, settings: Settings, *, as_json: bool) -> int:
-    from prodigy.git.repository import open_repository
     from prodigy.home import data_root
+    from prodigy.run.machine import prepare_ahead
+
+    home = data_root()
+    # The engine answers while the repository is read and the rest of the program is imported.
+    preparing = prepare_ahead(plan, home)
+    from prodigy.git.repository import open_repository
     from prodigy.report.document import dumps, run_document
     from prodigy.report.reporter import open_reporter
     from prodigy.report.summary import result_line, summary
@@ -87,7 +92,7 @@ def _run(plan: Plan, settings: Settings, *, as_json: bool) -> int:
         color=settings.colored(sys.stderr),
     )
     try:
-        result = run_workflow(plan, repository, data_root(), reporter, _Asker(reporter))
+        result = run_workflow(plan, repository, home, preparing, reporter, _Asker(reporter))
     finally:
         reporter.close()
     if as_json:

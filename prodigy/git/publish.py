@@ -55,8 +55,8 @@ class Published:
 def preview(store: Store, target: str | None) -> Preview:
     """Say what the session would bring to its target."""
     head, base = store.head(), store.ref("target") or store.base
-    commits = len(store.commits(base, head))
-    return Preview(target, head, commits, store.changes(base, head), risky_files(store, base, head))
+    commits, files = len(store.commits(base, head)), store.changes(base, head)
+    return Preview(target, head, commits, files, risky_files(store, base, head) if files else ())
 
 
 def publish(store: Store, repository: UserRepository, target: str | None) -> Published:

@@ -154,11 +154,15 @@ class Store:
 
     def commits(self, base: str, head: str) -> tuple[str, ...]:
         """Return the commits of ``head`` that ``base`` has not, oldest first."""
+        if base == head:
+            return ()
         order = ("--topo-order", "--reverse")
         return tuple(self.git.text("rev-list", *order, head, f"^{base}", limited=True).split())
 
     def changes(self, base: str, head: str) -> tuple[FileChange, ...]:
         """Return the files in which two commits differ. Raises GitFailed as ``changes_between``."""
+        if base == head:
+            return ()
         return changes_between(self.git, base, head)
 
     def log(self, base: str, head: str, limit: int = 100) -> tuple[Commit, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,23 @@ class Machine:
     unenforced: tuple[str, ...] = ()
     """Settings this backend cannot enforce."""
     engine: Engine | None = None
+
+
+def prepare_ahead(plan: Plan, home: Path) -> Future[Machine]:
+    """Begin to ``prepare`` while the caller does something else; what it raises is in the result.
+
+    An interrupted caller does not wait for it: an image may be on its way.
+    """
+    machine: Future[Machine] = Future()
+
+    def work() -> None:
+        try:
+            machine.set_result(prepare(plan, home))
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            machine.set_exception(error)
+
+    threading.Thread(target=work, name="prepare", daemon=True).start()
+    return machine
 
 
 def prepare(plan: Plan, home: Path) -> Machine:

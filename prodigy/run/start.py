@@ -7,30 +7,36 @@ from typing import TYPE_CHECKING
 
 from prodigy.run.cleanup import discard
 from prodigy.run.header import header
-from prodigy.run.machine import prepare
 from prodigy.run.orchestrator import Orchestrator
 from prodigy.run.session import new_session
 from prodigy.run.stop import Stop
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from pathlib import Path
 
     from prodigy.git.repository import UserRepository
     from prodigy.run.events import Watcher
+    from prodigy.run.machine import Machine
     from prodigy.run.plan import Plan
     from prodigy.run.publishing import Approve
     from prodigy.values import RunResult
 
 
 def run_workflow(
-    plan: Plan, repository: UserRepository, home: Path, watcher: Watcher, approve: Approve
+    plan: Plan,
+    repository: UserRepository,
+    home: Path,
+    preparing: Future[Machine],
+    watcher: Watcher,
+    approve: Approve,
 ) -> RunResult:
-    """Run a plan over a repository.
+    """Run a plan over a repository, on the machine that is being prepared for it.
 
     Raises EnvironmentUnavailable and its kin before anything was created; what happens later is in
     the result.
     """
-    machine = prepare(plan, home)
+    machine = preparing.result()
     stop = Stop()
     with stop.signals(), new_session(home, plan, repository, machine, watcher, stop) as context:
         context.bus.emit(
