@@ -27,6 +27,25 @@ git_here() {
 
 head_commit() { git_here rev-parse --quiet --verify 'HEAD^{commit}' || printf -- -; }
 
+# HEAD and the number of uncommitted paths by one process. Names stand quoted, so each path is one line.
+take_stock() {
+    listed=$(git_here status --porcelain=v2 --branch --no-renames) || return 1
+    set -f
+    IFS='
+'
+    dirty=0 after=-
+    for line in $listed; do
+        case $line in
+            '# branch.oid (initial)') after=- ;;
+            '# branch.oid '*) after=${line##* } ;;
+            '#'*) ;;
+            *) dirty=$((dirty + 1)) ;;
+        esac
+    done
+    unset IFS
+    set +f
+}
+
 count_oom_kills() {
     oom=0
     for events in "$cgroup/memory.events" "$cgroup/memory/memory.oom_control"; do
@@ -87,7 +106,8 @@ code=$?
 report "E $code"
 [ "$size" = - ] || rm -f "$file"
 count_oom_kills
-after=$(head_commit)
+dirty=-
+{ [ "$survey" = 1 ] && take_stock; } || after=$(head_commit)
 descends=0
 if [ "$after" != - ]; then
     if [ "$before" = "$after" ] || [ "$before" = - ]; then
@@ -96,15 +116,6 @@ if [ "$after" != - ]; then
         descends=1
     fi
 fi
-dirty=-
-if [ "$survey" = 1 ]; then
-    if [ -d "${file%/*}" ] || mkdir -p "${file%/*}"; then
-        (git_here status --porcelain -z --no-renames >"$file.status") \
-            && dirty=$(tr -cd '\000' <"$file.status" | wc -c)
-        rm -f "$file.status"
-    fi
-fi
-# shellcheck disable=SC2086 # wc pads its number in some implementations
-report "H $after $descends $oom $(echo $dirty)"
+report "H $after $descends $oom $dirty"
 printf '%s:O;' "$mark"
 exit "$code"
