@@ -145,7 +145,10 @@ class Sandbox(Protocol):
         """Whether another call can be made."""
 
     def cancel(self) -> None:
-        """Stop what runs (TERM, grace, KILL); its callers get kind ``cancelled``. From any thread."""
+        """Stop the calls that run (TERM, grace, KILL), and start none any more. From any thread.
+
+        Callers of ``run`` get kind ``cancelled``. Pipes go on: what was done can still be fetched.
+        """
 
     def kill(self) -> None:
         """End the sandbox at once. From any thread."""

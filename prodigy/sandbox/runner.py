@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PIPE_LIMIT = 1800.0
 """Seconds a stream may take when its caller sets no limit."""
+TOKEN = "PRODIGY_TOKEN"  # noqa: S105 - a name
+"""Variable that every process of a call has: what the kill rule goes by."""
 TIMEOUT_CODE = 124
 """Exit code of a step that ran out of time, as ``timeout`` has it."""
 
@@ -44,6 +46,7 @@ class Runner(ABC):
         self._gate = threading.RLock()
         """Held while a call enters, and by a stop that goes by the age of processes."""
         self._ended = False
+        self._cancelled = False
 
     @property
     @abstractmethod
@@ -72,6 +75,9 @@ class Runner(ABC):
         flight = Flight(call)
         with self._gate:
             self._flights.add(flight)
+            if self._cancelled:
+                flight.request_stop(ErrorKind.CANCELLED, "cancelled")
+                flight.stopped()
         try:
             kind, message = self._fly(flight)
             flight.settle()
@@ -104,7 +110,7 @@ class Runner(ABC):
             if unusable := self._unusable():
                 raise SandboxFailure(unusable)
             arguments = ("sh", "-c", script("pipe"), "sh", self.root, *argv)
-            pipe.connect(self.start(arguments, {"PRODIGY_STEP": pipe.token}), stdin)
+            pipe.connect(self.start(arguments, {TOKEN: pipe.token}), stdin)
             watchdog.start()
             yield pipe
         finally:
@@ -117,9 +123,12 @@ class Runner(ABC):
 
     def cancel(self) -> None:
         """Stop what runs. See ``Sandbox.cancel``."""
+        with self._gate:
+            self._cancelled = True
+            calls = [flight for flight in self._flights if isinstance(flight, Flight)]
         stops = [
             threading.Thread(target=self._stop, args=(flight, ErrorKind.CANCELLED, "cancelled"))
-            for flight in tuple(self._flights)
+            for flight in calls
         ]
         for thread in stops:
             thread.start()
@@ -145,10 +154,12 @@ class Runner(ABC):
         unusable = self._unusable()
         if unusable or flight.log_error:
             return ErrorKind.SANDBOX, unusable or _log_sentence(flight)
+        if flight.stop_kind:
+            return flight.stop_kind, flight.stop_message
         # A step's PATH is for its command; the shell around it must still be found.
         environment = {name: value for name, value in flight.call.env.items() if name != "PATH"}
         try:
-            channel = self.start(self._arguments(flight), {**environment, "PRODIGY_STEP": flight.token})
+            channel = self.start(self._arguments(flight), {**environment, TOKEN: flight.token})
         except SandboxFailure as error:
             return flight.stop_kind or ErrorKind.SANDBOX, flight.stop_message or error.message
         if not flight.commit(channel):

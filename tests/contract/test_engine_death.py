@@ -32,9 +32,10 @@ class OwnEngine:
     def __init__(self, place: Path) -> None:
         self.socket = place / "docker.sock"
         self._place = place
-        self._command = ["dockerd", "--host", f"unix://{self.socket}", "--data-root", str(place / "data")]
-        self._command += ["--exec-root", str(place / "exec"), "--pidfile", str(place / "pid")]
-        self._command += ["--bridge", "none", "--iptables=false", "--ip6tables=false"]
+        # In a network of its own: a second dockerd takes the machine's docker0 and packet filter for its own.
+        self._command = ["unshare", "--net", "dockerd", "--host", f"unix://{self.socket}"]
+        self._command += ["--data-root", str(place / "data"), "--exec-root", str(place / "exec")]
+        self._command += ["--pidfile", str(place / "pid"), "--bridge", "none", "--iptables=false"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -93,12 +93,14 @@ def test_cancel_from_another_thread(sandbox: Sandbox) -> None:
     sandbox.cancel()
     assert [each.result().kind for each in running] == [ErrorKind.CANCELLED] * 2
     assert sandbox.alive()
-    assert sandbox.run(Call(("true",))).exit_code == 0
 
 
-def test_cancel_without_a_call_is_nothing(sandbox: Sandbox) -> None:
+def test_after_cancel_no_call_starts(sandbox: Sandbox) -> None:
     sandbox.cancel()
-    assert sandbox.run(Call(("true",))).exit_code == 0
+    outcome = sandbox.run(Call(("touch", "started")))
+    assert (outcome.exit_code, outcome.kind) == (None, ErrorKind.CANCELLED)
+    with sandbox.pipe(("ls",)) as pipe:
+        assert pipe.stdout.read() == b"file\nsub\n"
 
 
 def test_kill_ends_calls_and_sandbox(sandbox: Sandbox) -> None:

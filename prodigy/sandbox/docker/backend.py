@@ -26,7 +26,7 @@ class DockerBackend:
     """Opens one container for each sandbox."""
 
     def __init__(self, engine: Engine, images: Images) -> None:
-        self._engine = engine
+        self.engine = engine
         self._images = images
         engine.require_limits()
 
@@ -44,7 +44,7 @@ class DockerBackend:
             name=name,
             image=facts.id,
             identity=Identity(
-                self._engine.user, keep_id=self._engine.facts.rootless and self._engine.facts.podman
+                self.engine.user, keep_id=self.engine.facts.rootless and self.engine.facts.podman
             ),
             mount=self._translated(spec.mount),
             volumes=facts.volumes,
@@ -52,18 +52,18 @@ class DockerBackend:
         lifeline = None
         try:
             identifier = self._create(body, name)
-            lifeline = self._engine.attach(identifier)
-            self._engine.ask(self._engine.api.start, identifier)
+            lifeline = self.engine.attach(identifier)
+            self.engine.ask(self.engine.api.start, identifier)
         except BaseException as error:
             if lifeline:
                 lifeline.close()
             with contextlib.suppress(SandboxFailure):
-                remove(self._engine, name, volume)
+                remove(self.engine, name, volume)
             if isinstance(error, EngineRefused):
                 raise _meaning(error, spec) from error
             raise
         return Container(
-            self._engine,
+            self.engine,
             name=name,
             identifier=identifier,
             lifeline=lifeline,
@@ -74,7 +74,7 @@ class DockerBackend:
 
     def _create(self, body: dict[str, object], name: str) -> str:
         try:
-            created = self._engine.ask(self._engine.api.create_container_from_config, body, name)
+            created = self.engine.ask(self.engine.api.create_container_from_config, body, name)
         except EngineRefused as error:
             if error.trouble is not Trouble.NAME_TAKEN:
                 raise
@@ -84,11 +84,11 @@ class DockerBackend:
 
     def _translated(self, mount: MountSpec) -> MountSpec:
         def seen(path: Path | None) -> Path | None:
-            return path and self._engine.host_path(path)
+            return path and self.engine.host_path(path)
 
         return dataclasses.replace(
             mount,
-            source=self._engine.host_path(mount.source),
+            source=self.engine.host_path(mount.source),
             lower=seen(mount.lower),
             upper=seen(mount.upper),
             work=seen(mount.work),

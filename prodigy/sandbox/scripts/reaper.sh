@@ -22,7 +22,7 @@ belongs() {
     {
         while IFS= read -r line || [ -n "$line" ]; do
             case $line in
-                *"PRODIGY_STEP=$token"*) return 0 ;;
+                *"PRODIGY_TOKEN=$token"*) return 0 ;;
             esac
         done <"/proc/$pid/environ"
     } 2>/dev/null
