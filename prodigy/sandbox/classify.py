@@ -23,7 +23,6 @@ class Trouble(Enum):
     NO_PROGRAM = auto()
     """The image lacks the program it was to start."""
     NAME_TAKEN = auto()
-    BAD_SETTING = auto()
     OTHER = auto()
 
 
@@ -43,12 +42,6 @@ _REFUSALS: tuple[tuple[Trouble, re.Pattern[str]], ...] = (
             r"container \S+ is not running|no such container|no such exec instance|cannot exec in a stopped"
             r"|is paused|state improper|removal of container \S+ is already in progress",
             re.IGNORECASE,
-        ),
-    ),
-    (
-        Trouble.BAD_SETTING,
-        re.compile(
-            r"minimum memory limit|range of cpus|invalid mount config|invalid reference", re.IGNORECASE
         ),
     ),
 )

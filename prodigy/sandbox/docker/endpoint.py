@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import EngineUnavailable
 
@@ -33,9 +35,9 @@ def endpoints(environ: Mapping[str, str]) -> list[Endpoint]:
     """
     if host := environ.get("DOCKER_HOST"):
         return [_chosen(host, "DOCKER_HOST")]
-    context = environ.get("DOCKER_CONTEXT") or _current_context()
+    context = environ.get("DOCKER_CONTEXT") or _current_context(environ)
     if context and context != "default":
-        return [_chosen(_context_host(context), f"Docker context {context}")]
+        return [_chosen(_context_host(context, environ), f"Docker context {context}")]
     runtime = Path(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     sockets = {
         "Docker's socket": DOCKER_SOCKET,
@@ -56,24 +58,33 @@ def _chosen(host: str, source: str) -> Endpoint:
     return Endpoint(Path("/" + rest.lstrip("/")), source, chosen=True)
 
 
-def _current_context() -> str | None:
-    from docker.context.config import get_current_context_name
+def _settings(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
 
-    try:
-        name = get_current_context_name()
-    except (OSError, ValueError) as error:
-        raise EngineUnavailable(f"the Docker configuration cannot be read: {error}") from error
+
+def _current_context(environ: Mapping[str, str]) -> str | None:
+    name = _read(_settings(environ) / "config.json").get("currentContext")
     return str(name) if name else None
 
 
-def _context_host(name: str) -> str:
-    from docker.context import Context
-
-    try:
-        context = Context.load_context(name)
-        host = context.Host if context else None
-    except Exception as error:  # the library raises bare exceptions for damaged context files
-        raise EngineUnavailable(f"the Docker context {name} cannot be read: {error}") from error
-    if not host:
+def _context_host(name: str, environ: Mapping[str, str]) -> str:
+    # Docker keeps a context's file under the hash of its name.
+    key = hashlib.sha256(name.encode()).hexdigest()
+    context = _read(_settings(environ) / "contexts" / "meta" / key / "meta.json")
+    if not context:
         raise EngineUnavailable(f"there is no Docker context {name}", help="docker context ls")
-    return str(host)
+    try:
+        return str(context["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError) as error:
+        raise EngineUnavailable(f"the Docker context {name} names no engine") from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return a JSON object of Docker's configuration; {} where there is no such file."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(f"Docker's configuration {file} cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
