@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.errors import MergeRefused, ProdigyError
@@ -42,7 +43,7 @@ class Publisher:
     def command(self) -> str:
         """The command that merges this session later."""
         into = "" if self._target else " --into BRANCH"
-        root = self._context.repository.root
+        root = shlex.quote(str(self._context.repository.root))
         return f"prodigy -p {root} worktree merge {self._context.record.id}{into}"
 
     def catch_up(self) -> None:
