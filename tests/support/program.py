@@ -20,7 +20,7 @@ PASSED_ON = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
-LIMIT = 300
+LIMIT = 120
 """Seconds after which a run counts as hanging."""
 
 

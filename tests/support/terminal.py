@@ -7,12 +7,14 @@ import re
 import select
 import subprocess
 import sys
-import time
+import termios
 from types import TracebackType
 from typing import Self
 
-from tests.support.program import LIMIT, Program
+from tests.support.program import Program
 
+LIMIT = 60
+"""Seconds without a sign of life after which a run counts as hanging."""
 _SEQUENCES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -21,8 +23,6 @@ class Terminal:
 
     def __init__(self, program: Program, *arguments: str, size: tuple[int, int] = (40, 160)) -> None:
         self._master, slave = os.openpty()
-        import termios
-
         termios.tcsetwinsize(slave, size)
         self.process = subprocess.Popen(
             ["setsid", "--ctty", sys.executable, "-m", "prodigy", *arguments],
@@ -59,8 +59,7 @@ class Terminal:
         return self.text
 
     def _read(self) -> bool:
-        end = time.monotonic() + LIMIT
-        ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
+        ready, _, _ = select.select([self._master], [], [], LIMIT)
         assert ready, f"nothing more came:\n{self.text}"
         try:
             data = os.read(self._master, 65536)
