@@ -22,13 +22,15 @@ class Journal:
     """Appends to one session's history. Safe to use from several threads.
 
     Events are kept until the next durable record and written in its transaction, so that an event is
-    on disk before anything acts on the state it reports.
+    on disk before anything acts on the state it reports. So are settled effects: one that is lost in
+    a crash is looked for again, and found to be done.
     """
 
     def __init__(self, database: Database, session_id: str) -> None:
         self._database = database
         self._session = session_id
         self._pending: list[Event] = []
+        self._settled: list[int] = []
         self._pending_lock = threading.Lock()
 
     def event(self, event: Event) -> None:
@@ -37,7 +39,7 @@ class Journal:
             self._pending.append(event)
 
     def flush(self) -> None:
-        """Make all events so far durable."""
+        """Make all events and settled effects so far durable."""
         with self._write():
             pass
 
@@ -80,12 +82,13 @@ class Journal:
             )
 
     def settle(self, *numbers: int) -> None:
-        """Record that intended effects are done or undone: nothing of them needs recovery."""
-        with self._write() as tx:
-            tx.executemany("UPDATE effect SET state = 'settled' WHERE id = ?", ((n,) for n in numbers))
+        """Note that intended effects are done or undone; durable with the next record, or with ``flush``."""
+        with self._pending_lock:
+            self._settled += numbers
 
     def unsettled(self) -> list[tuple[int, str, str]]:
         """Effects that may exist although nothing says they were completed: number, kind, name."""
+        self.flush()
         rows = self._database.read(
             "SELECT id, kind, name FROM effect WHERE session = ? AND state = 'intended' ORDER BY id",
             self._session,
@@ -113,14 +116,17 @@ class Journal:
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._pending_lock:
             events, self._pending = self._pending, []
+            settled, self._settled = self._settled, []
         try:
             with self._database.transaction() as tx:
                 tx.executemany(
                     "INSERT INTO event (session, type, at, record) VALUES (?, ?, ?, ?)",
                     ((self._session, e.type, e.at.isoformat(), e.model_dump_json()) for e in events),
                 )
+                tx.executemany("UPDATE effect SET state = 'settled' WHERE id = ?", ((n,) for n in settled))
                 yield tx
         except BaseException:
             with self._pending_lock:
                 self._pending[:0] = events
+                self._settled[:0] = settled
             raise

@@ -80,6 +80,14 @@ def test_only_effects_that_were_not_settled_need_recovery(database: Database) ->
     assert journal.unsettled() == [(second, "workspace", "w1")]
 
 
+def test_a_settled_effect_is_durable_with_the_next_record(database: Database) -> None:
+    journal = Journal(database, "session-a")
+    journal.settle(*journal.intend(("container", "c1")))
+    assert Journal(database, "session-a").unsettled() != []
+    journal.step(_step("commands[0]"))
+    assert Journal(database, "session-a").unsettled() == []
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_any_item_survives_storage(item: object) -> None:
