@@ -116,13 +116,16 @@ class Images:
             decode=True,
             **options,
         )
+        failures = []
         try:
-            for event in events:
-                _follow(event, lines, on_line)
+            for event in events:  # to the end, so that the connection is free again
+                failures += _follow(event, lines, on_line)
         except (OSError, ValueError) as error:
             raise ImageUnavailable(
                 f"the engine stopped answering while it built the image: {error}"
             ) from error
+        if failures:
+            raise BuildFailed(f"the image could not be built: {failures[0]}", lines)
         built = self._inspect(self.builtin)
         if not built:
             raise BuildFailed("the image was built, but is not there", lines)
@@ -233,14 +236,14 @@ def _base_of(dockerfile: Path) -> str:
     return next(line.split()[1] for line in lines if line.upper().startswith("FROM "))
 
 
-def _follow(event: dict[str, Any], lines: list[str], on_line: Callable[[str], None] | None) -> None:
+def _follow(event: dict[str, Any], lines: list[str], on_line: Callable[[str], None] | None) -> list[str]:
+    """Pass on what a build says; return its error, if this is one."""
     for line in str(event.get("stream", "")).splitlines():
         if line.strip():
             lines.append(line)
             if on_line:
                 on_line(line)
-    if "error" in event:
-        raise BuildFailed(f"the image could not be built: {event['error']}", lines)
+    return [str(event["error"])] if "error" in event else []
 
 
 def _info(image: dict[str, Any], containers: list[dict[str, Any]]) -> ImageInfo:

@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import DockerException
@@ -158,7 +159,8 @@ class Container(Runner):
         chosen = {"container": self.identifier, "event": "oom"}
         events: Any = self._engine.api.events
         try:
-            return any(True for _ in events(f"{since:.9f}", f"{until:.9f}", filters=chosen, decode=True))
+            with closing(events(f"{since:.9f}", f"{until:.9f}", filters=chosen, decode=True)) as stream:
+                return any(True for _ in stream)
         except (OSError, DockerException):
             return False
 
