@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.finding import Finding
 from benchmarks.repository import generate, git
 from benchmarks.rounds import Rounds, spread
+from prodigy.git.recovery import recover_session
 from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
 from prodigy.git.template import get_template
@@ -45,7 +46,7 @@ def measure(place: Path) -> Iterator[Finding]:
             git(repository, "worktree", "add", "-q", "--detach", str(place / f"tree-{next(numbers)}"))
 
         rounds = Rounds.of(ours, worktree, ROUNDS)
-        _clear(place, store)
+        _clear(repository, store)
         yield Finding(
             f"workspace of {FILES:,} files by {backend}, against `git worktree add`",
             spread(rounds.ours),
@@ -55,10 +56,9 @@ def measure(place: Path) -> Iterator[Finding]:
         )
 
 
-def _clear(place: Path, store: Store) -> None:
-    """Remove what the rounds made: unmounted first, for a removal must not reach into a mount."""
-    from prodigy.git.recovery import recover_session
-
+def _clear(repository: Path, store: Store) -> None:
+    """Remove what the rounds made; what is mounted is unmounted first."""
     recover_session(store.home, store.session_id)
-    for tree in place.glob("tree-*"):
+    for tree in repository.parent.glob("tree-*"):
         shutil.rmtree(tree)
+    git(repository, "worktree", "prune")
