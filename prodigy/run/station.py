@@ -46,15 +46,15 @@ class Station:
     def run(self, call: Call) -> Outcome:
         """Execute a call; the run's stop reaches it."""
         sandbox = self.sandbox()
-        with self._stop.watching(sandbox):
-            self._stop.check()
-            return sandbox.run(call)
+        self._stop.check()
+        return sandbox.run(call)
 
     def _open(self) -> Sandbox:
         self._opened += 1
         name = self._spec.name if self._opened == 1 else f"{self._spec.name}-{self._opened}"
         (self._effect,) = self._journal.intend(("container", name))
         sandbox = self._backend.open(replace(self._spec, name=name))
+        self._stop.watch(sandbox)
         self._bus.emit(
             "container_started",
             container=sandbox.place.removeprefix("container "),
@@ -69,6 +69,7 @@ class Station:
         if self._sandbox is None:
             return
         sandbox, self._sandbox = self._sandbox, None
+        self._stop.forget(sandbox)
         sandbox.close()
         self._journal.settle(self._effect)
         self._bus.emit("container_stopped", container=sandbox.place, reason="closed")

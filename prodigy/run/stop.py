@@ -67,19 +67,18 @@ class Stop:
         if not self._forced:
             self.announce()
 
-    @contextmanager
-    def watching(self, sandbox: Sandbox) -> Iterator[None]:
-        """Stop this sandbox too when the run is stopped while the block runs."""
+    def watch(self, sandbox: Sandbox) -> None:
+        """Stop this sandbox too when the run is stopped; at once if it was."""
         with self._lock:
             self._sandboxes.add(sandbox)
-            forced = self._forced
-        if forced:
-            sandbox.kill()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._sandboxes.discard(sandbox)
+            requested, forced = self.requested, self._forced
+        if requested:
+            (sandbox.kill if forced else sandbox.cancel)()
+
+    def forget(self, sandbox: Sandbox) -> None:
+        """Leave a sandbox that is being closed alone."""
+        with self._lock:
+            self._sandboxes.discard(sandbox)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
