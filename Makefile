@@ -42,7 +42,8 @@ engine: venv ## Use the container engine that answers, else install and start on
 	@tools/engine
 
 images: engine ## Build the built-in image, unless it is there
-	@tools/images
+	@$(BIN)/prodigy images ls | grep prodigy-base >/dev/null || echo 'Building the built-in image' >&2
+	@$(BIN)/prodigy --quiet images build >/dev/null
 
 image: engine ## Build prodigy itself as an image, prodigy:latest
 	@tools/image
