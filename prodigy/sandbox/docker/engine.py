@@ -95,6 +95,11 @@ class Engine:
         """Return a directory's path as the engine sees it. Raises EngineUnavailable when it does not."""
         return self._paths.translate(path)
 
+    @property
+    def sees_our_mounts(self) -> bool:
+        """Whether what prodigy mounts is there for the engine too: not when it runs in a container."""
+        return not self._paths.translated
+
     def require_local(self, directory: Path) -> None:
         """Make sure the engine can bind-mount ``directory``; creates nothing.
 
@@ -192,6 +197,8 @@ def _connect(endpoint: Endpoint) -> Engine:
         timeout=REQUEST_TIMEOUT,
         max_pool_size=POOL_SIZE,
     )
+    # A socket of this machine has neither proxies nor passwords: they are not looked up for each request.
+    api.trust_env = False
     version = api.version(api_version=False)
     offered = str(version.get("ApiVersion", "0.0"))
     if tuple(int(part) for part in offered.split(".")[:2]) < MINIMUM_API:
