@@ -11,6 +11,7 @@ from prodigy.errors import ImageUnavailable, Interrupted, SandboxFailure, StepEr
 from prodigy.run.command import claude_environment, render
 from prodigy.run.streams import Streams
 from prodigy.sandbox.protocol import Call, Outcome
+from prodigy.text import printable
 from prodigy.values import AttemptRecord, ErrorKind, StepFailure
 from prodigy.workflow.render import render_plain
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from prodigy.state.journal import Journal
     from prodigy.workflow.models import Step
     from prodigy.workflow.scope import Scope
+
+
+_SAID = 200
+"""Characters of a failed command's last words that its failure repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def attempt(step: Step, number: int, place: Place, scope: Scope, *, survey: bool
         streams = Streams(outcome, _log(place, step, number, "out"), _log(place, step, number, "err"))
         output = _publish(step, streams, scope)
         if outcome.kind is not None:
-            failure = _failure(step, outcome.kind, outcome.message, outcome.exit_code)
+            failure = _failure(step, outcome.kind, _reason(outcome), outcome.exit_code)
     except StepError as error:
         failure = _failure(step, error.kind, error.message, outcome.exit_code)
     except Interrupted:
@@ -102,6 +107,14 @@ def attempt(step: Step, number: int, place: Place, scope: Scope, *, survey: bool
 
 def _failure(step: Step, kind: ErrorKind, message: str, exit_code: int | None) -> StepFailure:
     return StepFailure(kind=kind, message=message, step=step.name, exit_code=exit_code)
+
+
+def _reason(outcome: Outcome) -> str:
+    """Why a command failed: what it said last on stderr tells more than its exit code."""
+    said = outcome.stderr_tail.decode(errors="replace").strip().rpartition("\n")[2].strip()
+    if outcome.kind is not ErrorKind.COMMAND or not said:
+        return outcome.message
+    return f"{outcome.message}: {printable(said)[:_SAID]}"
 
 
 def _log(place: Place, step: Step, number: int, suffix: str) -> Path:
