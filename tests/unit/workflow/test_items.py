@@ -41,7 +41,7 @@ def test_text_inputs_are_files_or_commands_but_never_missing_files() -> None:
     assert decide("LIST", "LIST") == "file"
     assert decide("ls *.md") == "command"
     assert decide("ls") == "command"
-    with pytest.raises(InputError, match="input file not found: missing.json"):
+    with pytest.raises(InputError, match=r"input file not found: missing\.json"):
         decide("missing.json")
 
 
@@ -132,7 +132,17 @@ def test_too_many_items() -> None:
 
 
 def test_ids() -> None:
-    items = [{"id": 1}, {"id": 1, "x": 2}, {"id": "x"}, "a", "a", {"id": "a b/ü~"}, {"id": True}, {"id": [1]}, {"id": ".."}]
+    items = [
+        {"id": 1},
+        {"id": 1, "x": 2},
+        {"id": "x"},
+        "a",
+        "a",
+        {"id": "a b/ü~"},
+        {"id": True},
+        {"id": [1]},
+        {"id": ".."},
+    ]
     names = [name for name, _ in number_items(items)]
     assert re.fullmatch(r"1~[0-9a-f]{6}", names[0])
     assert re.fullmatch(r"1~[0-9a-f]{6}", names[1])
@@ -153,7 +163,12 @@ json_values = st.recursive(
 )
 
 
-@given(st.lists(st.fixed_dictionaries({"id": json_values | st.sampled_from(["a", "a-2", "é" * 200, ""])}) | json_values))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"id": json_values | st.sampled_from(["a", "a-2", "é" * 200, ""])})
+        | json_values
+    )
+)
 def test_ids_are_unique_harmless_and_independent_of_the_rest(items: list[object]) -> None:
     numbered = number_items(items)
     names = [name for name, _ in numbered]

@@ -326,12 +326,72 @@ def test_captures_reach_the_phases_they_should() -> None:
 
 
 YAML_PIECES = [
-    "commands:", "mode: mapreduce", "map:", "setup:", "shell:", "claude:", "on_failure:", "retry:", "env:", "- ", "  ",
-    "\n", "[", "]", "{", "}", ",", ": ", "&a", "*a", "<<: ", "!t ", "|", ">", "'", '"', "#", "---", "...", "%YAML 1.2",
-    "x", "1", "0x1", "1e999", "null", "true", "~", "${item}", "${", "$${", "${shell.", "input:", "agent_template:", "\t",
-    "timeout: $X", "write_file:", "path:", "content:", "capture:", "glob:", "json_path: $..a", "? ", "é", "\u2028", "\x85",
-    "\ud7ff", "sandbox:", "merge:", "reduce:", "items:", "\r", "\ufeff", "name:", "working_dir: ${x", "shell: 'a ${item}'",
-]  # fmt: skip
+    "commands:",
+    "mode: mapreduce",
+    "map:",
+    "setup:",
+    "shell:",
+    "claude:",
+    "on_failure:",
+    "retry:",
+    "env:",
+    "- ",
+    "  ",
+    "\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ": ",
+    "&a",
+    "*a",
+    "<<: ",
+    "!t ",
+    "|",
+    ">",
+    "'",
+    '"',
+    "#",
+    "---",
+    "...",
+    "%YAML 1.2",
+    "x",
+    "1",
+    "0x1",
+    "1e999",
+    "null",
+    "true",
+    "~",
+    "${item}",
+    "${",
+    "$${",
+    "${shell.",
+    "input:",
+    "agent_template:",
+    "\t",
+    "timeout: $X",
+    "write_file:",
+    "path:",
+    "content:",
+    "capture:",
+    "glob:",
+    "json_path: $..a",
+    "? ",
+    "é",
+    "\u2028",
+    "\x85",
+    "\ud7ff",
+    "sandbox:",
+    "merge:",
+    "reduce:",
+    "items:",
+    "\r",
+    "\ufeff",
+    "name:",
+    "working_dir: ${x",
+    "shell: 'a ${item}'",
+]
 
 
 @settings(max_examples=400, deadline=None)
@@ -341,10 +401,11 @@ def test_broken_files_only_ever_raise_their_diagnostics(text: str | bytes) -> No
     try:
         flow = load_workflow(data, "flow.yml")
     except WorkflowInvalid as error:
-        assert error.diagnostics
-        assert all(one.line >= 1 and one.column >= 1 for one in error.diagnostics)
+        found = error.diagnostics
     else:
+        found = ()
         assert flow.phases()
+    assert all(one.line >= 1 and one.column >= 1 for one in found)
 
 
 values = st.recursive(
@@ -357,9 +418,45 @@ values = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "commands setup map reduce merge mode shell claude write_file on_failure retry env timeout name prompt "
-                "capture_output input agent_template max_parallel json_path path content glob exclude command file items "
-                "sandbox network memory fail_workflow max_attempts backoff steps working_dir on_conflict secs".split()
+                [
+                    "commands",
+                    "setup",
+                    "map",
+                    "reduce",
+                    "merge",
+                    "mode",
+                    "shell",
+                    "claude",
+                    "write_file",
+                    "on_failure",
+                    "retry",
+                    "env",
+                    "timeout",
+                    "name",
+                    "prompt",
+                    "capture_output",
+                    "input",
+                    "agent_template",
+                    "max_parallel",
+                    "json_path",
+                    "path",
+                    "content",
+                    "glob",
+                    "exclude",
+                    "command",
+                    "file",
+                    "items",
+                    "sandbox",
+                    "network",
+                    "memory",
+                    "fail_workflow",
+                    "max_attempts",
+                    "backoff",
+                    "steps",
+                    "working_dir",
+                    "on_conflict",
+                    "secs",
+                ]
             ),
             inner,
             max_size=5,
@@ -373,9 +470,9 @@ values = st.recursive(
 @given(values)
 def test_wrong_shapes_only_ever_raise_their_diagnostics(value: object) -> None:
     try:
-        load_workflow(json.dumps(value).encode(), "flow.yml")
+        assert load_workflow(json.dumps(value).encode(), "flow.yml").phases()
     except WorkflowInvalid as error:
-        assert error.diagnostics
+        assert error.diagnostics  # noqa: PT017 - either outcome is right, nothing else is
 
 
 def test_long_file_loads_quickly() -> None:

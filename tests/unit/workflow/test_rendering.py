@@ -58,7 +58,17 @@ def test_plain_text(scope: Scope, text: str, wanted: str | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["${item.missing}", "${nope}", "${item.tags[5]}", "${a.b}", "${item", "${}", "${item.n|length}", "${x|upper}", "$${"],
+    [
+        "${item.missing}",
+        "${nope}",
+        "${item.tags[5]}",
+        "${a.b}",
+        "${item",
+        "${}",
+        "${item.n|length}",
+        "${x|upper}",
+        "$${",
+    ],
 )
 def test_plain_text_that_fails(scope: Scope, text: str) -> None:
     with pytest.raises(StepError) as caught:
@@ -83,7 +93,7 @@ def test_values_are_not_scanned_again(value: str) -> None:
         "x=1; echo ${x:-2} ${arr[0]} ${#x} ${x%.md} ${!x} $@ $(id) `id` $((1+1)) ${x:0:3} ${x/a/b}",
         "${unknown}",
         "for f in *; do echo ${f}; done",
-        "echo ${DIR} \"${DIR}\" ${DIR%/*} ${DIR:-x} $DIR",
+        'echo ${DIR} "${DIR}" ${DIR%/*} ${DIR:-x} $DIR',
         "cat <<EOF\n${DIR}\nEOF\n",
         "date +%s${x:+y}",
     ],
@@ -111,18 +121,27 @@ def out(script: str) -> str:
 def test_lists_are_words_unquoted_and_json_quoted(scope: Scope) -> None:
     assert out(render_shell("printf '<%s>' ${item.tags}", scope)) == "<a b><c>"
     assert out(render_shell("printf '<%s>' \"${item.tags}\"", scope)) == '<["a b","c"]>'
-    assert out(render_shell("for f in ${setup.files}; do echo \"$f.\"; done", scope)) == "a b.\nc.\n"
+    assert out(render_shell('for f in ${setup.files}; do echo "$f."; done', scope)) == "a b.\nc.\n"
     assert out(render_shell("printf '<%s>' ${item.deep}", scope)) == '<[{"k":"v"}]>'
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "echo $((§ + 1))", "((x = §)); echo", "a[§]=1", "echo ${a[§]}", "[[ 1 -eq § ]]", "[[ 1 -eq \"§\" ]]",
-        "[[ a && x§ -lt 3 ]]", "for ((i=0; i<§; i++)); do :; done", "echo $[§]", 'echo "$((1+§))"', "echo >&§",
+        "echo $((§ + 1))",
+        "((x = §)); echo",
+        "a[§]=1",
+        "echo ${a[§]}",
+        "[[ 1 -eq § ]]",
+        '[[ 1 -eq "§" ]]',
+        "[[ a && x§ -lt 3 ]]",
+        "for ((i=0; i<§; i++)); do :; done",
+        "echo $[§]",
+        'echo "$((1+§))"',
+        "echo >&§",
         "if (( 1 < § )); then :; fi",
     ],
-)  # fmt: skip
+)
 def test_arithmetic_takes_integers_only(text: str) -> None:
     template = text.replace("§", "${item}")
     for value in ("a[$(id)]", "x", "", "1.5", "1e3", "0x1", "1 2", None, [1], "9" * 30, "1;id"):
@@ -136,17 +155,58 @@ def test_arithmetic_takes_integers_only(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "echo $'§'", "echo \\§", 'echo "\\§"', "x=${y:-§}", "x=${y/§/b}", "§=1", "for § in a; do :; done", "§() { :; }",
-        "cat <<§\na\n§\n", "cat <<§\nEOF\n", "echo '§", 'echo "§', "echo `echo \\`echo §\\``", "unset §", "export §",
-        "declare \"§\"", "read §", "let x=§", "printf -v § x", "[ -v § ]", "[[ -v § ]]", "declare -i x; x=§",
-        "declare -a x=§", "local -n x=§", "builtin read \"§\"", "echo §)", "if §", "case x in", "cat <<'E F'\n§\nE F\n",
-        'echo "`echo "§"`"', "cat <<-EOF\n$(echo '§')\nEOF\n", "cat <<EOF\n`echo §`\nEOF\n", "echo ${§}", "select § in a; do :; done",
-        "printf -v'§' x", "test -v §", "${x[§", "cat <<EOF\n§\n",
+        "echo $'§'",
+        "echo \\§",
+        'echo "\\§"',
+        "x=${y:-§}",
+        "x=${y/§/b}",
+        "§=1",
+        "for § in a; do :; done",
+        "§() { :; }",
+        "cat <<§\na\n§\n",
+        "cat <<§\nEOF\n",
+        "echo '§",
+        'echo "§',
+        "echo `echo \\`echo §\\``",
+        "unset §",
+        "export §",
+        'declare "§"',
+        "read §",
+        "let x=§",
+        "printf -v § x",
+        "[ -v § ]",
+        "[[ -v § ]]",
+        "declare -i x; x=§",
+        "declare -a x=§",
+        "local -n x=§",
+        'builtin read "§"',
+        "echo §)",
+        "if §",
+        "case x in",
+        "cat <<'E F'\n§\nE F\n",
+        'echo "`echo "§"`"',
+        "cat <<-EOF\n$(echo '§')\nEOF\n",
+        "cat <<EOF\n`echo §`\nEOF\n",
+        "echo ${§}",
+        "select § in a; do :; done",
+        "a=\x0b§",
+        "a=\r§",
+        "a=\u2003§",
+        "a=b\\\n§",
+        "a\\\n=§",
+        "> f\\\n§",
+        "PS4=§",
+        "RANDOM=§ true",
+        "declare -i i; for i in §; do :; done",
+        "export BASH_ENV=§",
+        "printf -v'§' x",
+        "test -v §",
+        "${x[§",
+        "cat <<EOF\n§\n",
     ],
-)  # fmt: skip
+)
 def test_undecidable_places_are_refused(text: str) -> None:
-    if "§" not in text:
-        text += " §"
+    text += "" if "§" in text else " §"
     with pytest.raises(StepError) as caught:
         render_shell(text.replace("§", "${item}"), Scope({"item": "5"}))
     assert caught.value.kind is ErrorKind.INTERPOLATION
@@ -159,7 +219,7 @@ def test_values_no_shell_can_hold(value: str) -> None:
 
 
 def test_megabytes_pass_through_builtins_and_heredocs() -> None:
-    big = json.dumps([{"output": "it's \"$(id)\" \\ `x`\n" * 10} for _ in range(10_000)])
+    big = json.dumps([{"output": 'it\'s "$(id)" \\ `x`\n' * 10} for _ in range(10_000)])
     assert len(big) > 2_000_000
     template = "echo '${item}' | wc -c; cat <<EOF | wc -c\n${item}\nEOF\ncat <<'EOF' | wc -c\n${item}\nEOF\n"
     script = render_shell(template, Scope({"item": big}))
