@@ -314,14 +314,16 @@ def test_limits() -> None:
 
 def test_handlers_see_the_error_and_later_steps_the_capture() -> None:
     load(
-        "- {shell: a, capture: x, on_failure: 'echo ${error.message} ${x.exit_code}'}\n- shell: echo ${x.stderr}\n"
+        "- {shell: a, capture: x, on_failure: 'echo ${error.message} ${x.exit_code}'}\n"
+        "- shell: echo ${x.stderr}\n"
     )
     assert codes("- shell: echo ${error.message}\n") == ["P302 1:15"]
 
 
 def test_captures_reach_the_phases_they_should() -> None:
     text = "mode: mapreduce\nsetup: [{shell: a, capture: s}]\nmap:\n  input: [1]\n"
-    text += "  agent_template: [{shell: 'echo ${s.exit_code}', capture: m}]\nreduce:\n- shell: echo ${m.exit_code}\n"
+    text += "  agent_template: [{shell: 'echo ${s.exit_code}', capture: m}]\n"
+    text += "reduce:\n- shell: echo ${m.exit_code}\n"
     assert codes(text) == ["P301 7:15"]
 
 
