@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - a field of a dataclass that is inspected
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

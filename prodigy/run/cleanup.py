@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import EnvironmentUnavailable, ProdigyError
 from prodigy.git.recovery import recover_session
+from prodigy.git.template import drop_templates
 from prodigy.git.tree import delete_tree
 from prodigy.owner import Owner
 from prodigy.state.sessions import Sessions
@@ -26,6 +27,7 @@ def discard(context: RunContext) -> None:
     if workspace is not None:
         workspace.remove()
     context.store.delete()
+    drop_templates(context.home, context.record.id)
     context.sessions.update(context.record.id, workspace_state="none")
     context.bus.emit("worktree_cleaned", path=context.record.workspace)
 
@@ -126,4 +128,5 @@ def delete_session(home: Path, sessions: Sessions, record: SessionRecord) -> Non
     recover_session(home, record.id)
     delete_tree(Path(record.workspace))
     delete_tree(home / "sessions" / record.id)
+    drop_templates(home, record.id)
     sessions.delete(record.id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.run.header import notes, settings
 from prodigy.sandbox.protocol import WORKSPACE
-from prodigy.workflow import items as work_items
+from prodigy.workflow.items import number_items, select
 
 if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
@@ -59,7 +59,7 @@ def _items(flow: MapPhase) -> dict[str, Any]:
     source = flow.input
     if source.kind != "inline":
         return {"known": False, "source": source.text or ", ".join(source.patterns), "kind": source.kind}
-    found = work_items.number_items(work_items.select(source.document, flow.json_path))
+    found = number_items(select(source.document, flow.json_path))
     kept = found[: flow.max_items]
     return {
         "known": True,

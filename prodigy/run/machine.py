@@ -6,7 +6,7 @@ import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prodigy.errors import EnvironmentUnavailable, ImageUnavailable
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.run.plan import Plan
-    from prodigy.sandbox.docker.engine import Engine
     from prodigy.sandbox.protocol import Backend
 
 
@@ -30,7 +29,8 @@ class Machine:
     image_name: str
     unenforced: tuple[str, ...] = ()
     """Settings this backend cannot enforce."""
-    engine: Engine | None = None
+    workspaces: Literal["auto", "copy"] = "auto"
+    """How agents' workspaces are made."""
 
 
 def prepare_ahead(plan: Plan, home: Path) -> Future[Machine]:
@@ -72,14 +72,20 @@ def prepare(plan: Plan, home: Path) -> Machine:
     images = Images(engine, home / "images")
     info = images.resolve(plan.settings.image)
     facts = images.probe(info.id)
-    if plan.settings.interpreter == "bash" and not facts.bash:
+    if plan.settings.interpreter == "bash" and "bash" not in facts.programs:
         raise ImageUnavailable(f"the image {info.reference} has no bash, which `interpreter: bash` asks for")
+    if plan.uses_claude and "claude" not in facts.programs:
+        raise ImageUnavailable(
+            f"the image {info.reference} does not hold the program claude, which the workflow's steps run",
+            help="name an image with Claude Code in it: `sandbox: {image: …}`, or --image",
+        )
     return Machine(
         DockerBackend(engine, images),
         engine.owner,
         info.id,
         f"{info.reference} ({info.digest or info.id})",
-        engine=engine,
+        # An overlay that is mounted in this container is not there for the engine outside it.
+        workspaces="auto" if engine.sees_our_mounts else "copy",
     )
 
 

@@ -130,7 +130,7 @@ def _context(
         repository=repository,
         store=store,
         merger=SessionMerger(store),
-        workspaces=Workspaces(store, machine.owner),
+        workspaces=Workspaces(store, machine.owner, backend=machine.workspaces),
         machine=machine,
         sessions=sessions,
         journal=journal,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OLDEST_GIT = (2, 30)
 PROBE_LIMIT = 60
 """Seconds for the probe's container to end."""
-_PROBE = "git --version || echo none; command -v bash >/dev/null 2>&1 && echo bash"
+_PROBE = "git --version || echo none; for p in bash claude; do command -v $p >/dev/null 2>&1 && echo $p; done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class ImageFacts:
 
     id: str
     git_version: str
-    bash: bool
+    programs: tuple[str, ...]
+    """Which of bash and claude it holds."""
     volumes: tuple[str, ...]
     """Paths the image declares as volumes."""
 
@@ -63,15 +64,18 @@ class FactStore:
             ) from error
         identifier = str(image["Id"])
         stored = self._stored()
-        if identifier in stored:
-            return ImageFacts(**{**stored[identifier], "volumes": tuple(stored[identifier]["volumes"])})
+        known = stored.get(identifier, {})
+        if known.keys() == ImageFacts.__dataclass_fields__.keys():
+            return ImageFacts(
+                identifier, known["git_version"], tuple(known["programs"]), tuple(known["volumes"])
+            )
         config = image.get("Config") or {}
-        git, bash = self._look_inside(reference, identifier)
-        facts = ImageFacts(identifier, git, bash, tuple(sorted(config.get("Volumes") or ())))
+        git, programs = self._look_inside(reference, identifier)
+        facts = ImageFacts(identifier, git, programs, tuple(sorted(config.get("Volumes") or ())))
         self._store({**stored, identifier: asdict(facts)})
         return facts
 
-    def _look_inside(self, reference: str, identifier: str) -> tuple[str, bool]:
+    def _look_inside(self, reference: str, identifier: str) -> tuple[str, tuple[str, ...]]:
         answer = self._answer(reference, identifier).splitlines()
         version = re.match(r"git version (\d+)\.(\d+)\S*", answer[0]) if answer else None
         if not version:
@@ -81,7 +85,7 @@ class FactStore:
         text = version[0].removeprefix("git version ")
         if (int(version[1]), int(version[2])) < OLDEST_GIT:
             raise ImageUnavailable(f"the image {reference} holds git {text}; 2.30 or newer is needed")
-        return text, "bash" in answer[1:]
+        return text, tuple(answer[1:])
 
     def _answer(self, reference: str, identifier: str) -> str:
         api = self._engine.api

@@ -59,7 +59,7 @@ def test_the_built_in_image_is_found_again(images: Images) -> None:
     assert info.id == images.resolve(None).id == images.resolve(info.id).id
     assert info.size > 0
     facts = images.probe(info.id)
-    assert (facts.id, facts.bash, facts.volumes) == (info.id, True, ())
+    assert (facts.id, facts.programs, facts.volumes) == (info.id, ("bash",), ())
     assert facts.git_version[0].isdigit()
 
 

@@ -68,7 +68,7 @@ class DockerBackend:
             identifier=identifier,
             lifeline=lifeline,
             volume=volume,
-            interpreter="bash" if facts.bash else "sh",
+            interpreter="bash" if "bash" in facts.programs else "sh",
             stop_grace=spec.stop_grace,
         )
 

@@ -205,7 +205,7 @@ def remove(engine: Engine, container: str, volume: str | None) -> None:
             _unless_gone(engine, engine.api.remove_volume, volume)
 
 
-class _Gone(Exception):  # noqa: N818 - never leaves this module
+class _Gone(Exception):
     pass
 
 

@@ -24,6 +24,11 @@ class HostPaths:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def translated(self) -> bool:
+        """Whether prodigy's paths are not the engine's: it runs in a container itself."""
+        return self._mounts is not None
+
     def translate(self, path: Path) -> Path:
         """Return the engine's path of ``path``. Raises EngineUnavailable when no mount covers it."""
         if self._mounts is None:
