@@ -20,4 +20,6 @@ def main() -> None:
     gc.set_threshold(_COLLECT_EVERY, 20, 20)
     from prodigy.cli.boundary import guarded  # see above
 
-    sys.exit(guarded(sys.argv[1:]))
+    code = guarded(sys.argv[1:])
+    gc.freeze()  # else the interpreter, on its way out, looks for garbage among everything once more
+    sys.exit(code)
