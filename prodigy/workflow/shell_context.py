@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError
+from prodigy.workflow.shell_script import check_script
 from prodigy.workflow.shell_words import BOUNDARIES, UndecidableError, WordPlace, text_of
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ _ADVICE = "assign it to a variable first (`x=${…}`), then use `$x`"
 _PLAIN_DELIMITER = re.compile(r"(['\"]?)([A-Za-z0-9_]+)\1|\\([A-Za-z0-9_]+)")
 _OVERLOOKED = re.compile(rb"`|\$[({\[]")
 _ACTIVE_IN_PATTERN = re.compile(rb"['\"\\`]|\$[^)|]")
-_CONTINUATION = re.compile(rb"(?<!\\)(?:\\\\)*\\\n")
-_BLANKS = b" \t\n"
-_STRANGE = re.compile(r"(?![ \t\n])[\s\x00-\x1f\x7f]")
 
 
 class Quoting(Enum):
@@ -105,7 +103,7 @@ def parse_script(pieces: Sequence[str | Placeholder]) -> ParsedScript:
     root = Parser(_language()).parse(script.source).root_node
     placeholder = places[0][0]
     try:
-        _check_script(text, script.source, root)
+        check_script(text, script.source, root)
         for placeholder, start, end in places:  # noqa: B007 - the handler below names the last one tried
             script.contexts.append(_Place(script, start, end, root).context())
     except UndecidableError as error:
@@ -120,27 +118,6 @@ def _language() -> Language:
     from tree_sitter import Language
 
     return Language(tree_sitter_bash.language())
-
-
-def _check_script(text: str, source: bytes, root: Node) -> None:
-    """Refuse scripts that the parser does not understand, or reads otherwise than shells do."""
-    if root.has_error:
-        raise UndecidableError("the shell text around it cannot be understood for certain")
-    if strange := _STRANGE.search(text):
-        raise UndecidableError(f"the shell text around it holds an unusual blank (U+{ord(strange[0]):04X})")
-    for found in _CONTINUATION.finditer(source):
-        before, after = source[: found.end() - 2][-1:], source[found.end() :][:1]
-        if before.strip(_BLANKS) and after.strip(_BLANKS) and not _is_quoted(root, found.end() - 1):
-            raise UndecidableError(
-                "a backslash at a line's end joins the halves of a word; write it on one line"
-            )
-
-
-def _is_quoted(root: Node, position: int) -> bool:
-    node = root.descendant_for_byte_range(position, position)
-    while node is not None and node.type not in ("string", "raw_string", "heredoc_body", "comment"):
-        node = None if node.type in BOUNDARIES else node.parent
-    return node is not None
 
 
 class _Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _EVALUATED = frozenset(
 )
 """Variables whose values shells compute or expand."""
 
+_BEFORE_WORD = frozenset((b"", *(bytes([c]) for c in b" \t\n;|&(`!")))
+_AFTER_WORD = frozenset((b"", *(bytes([c]) for c in b" \t\n;|&)`<>")))
 _INTEGER_DECLARED = re.compile(rb"\b(?:declare|typeset|local|readonly|export)\b[^;&|\n]*\s[-+][A-Za-z]*i")
 
 
@@ -104,7 +107,7 @@ class WordPlace:
             return None
         if kind == "command":
             self._check_command(node)
-            return not self._after_equals_sign()
+            return not self._after_equals_sign() and self._stands_alone(node)
         if kind in ("array", "variable_assignment"):
             self._check_assignment(node.parent if kind == "array" else node)
             return kind == "array"
@@ -115,6 +118,14 @@ class WordPlace:
         if kind in _SPLITTING:
             return _SPLITTING[kind]
         raise UndecidableError(f"the shell's treatment of this place is not known for certain ({kind})")
+
+    def _stands_alone(self, command: Node) -> bool:
+        """Refuse a word that touches what is not part of it, which shells may read as one word."""
+        word = next(node for node, above in pairwise(self.chain) if above == command)
+        before, after = self.source[: word.start_byte][-1:], self.source[word.end_byte :][:1]
+        if before not in _BEFORE_WORD or after not in _AFTER_WORD:
+            raise UndecidableError("blanks must stand before and after the word it is in")
+        return True
 
     def _after_equals_sign(self) -> bool:
         """Return whether the word begins ``NAME=``, as arguments of ``env`` and ``make`` do."""

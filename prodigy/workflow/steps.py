@@ -102,9 +102,8 @@ class StepReader:
             if "prompt" not in keys:
                 self.findings.error("P203", node.start, f"`claude` of {where} needs `prompt`")
             node = keys.get("prompt", node)
-        value = draft[kind] = (
-            self.reader.field(Step, kind, node, where) if not isinstance(node, Mapping) else ""
-        )
+        without_prompt = kind == "claude" and isinstance(node, Mapping)
+        value = draft[kind] = "" if without_prompt else self.reader.field(Step, kind, node, where)
         if isinstance(value, str) and isinstance(node, Scalar) and not value.strip():
             self.findings.error("P203", node.start, f"`{kind}` of {where} is empty")
 

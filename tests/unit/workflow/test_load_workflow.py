@@ -203,6 +203,7 @@ WRONG = [
     ("- {shell: a, on_failure: {shell: b, strategy: cleanup}}\n", "P201 1:37", "not available yet"),
     ("- {shell: a, on_failure: {shell: b, max_attempts: 1, max_retries: 2}}\n", "P205 1:54", "write one"),
     ("- 5\n", "P202 1:3", "mapping or a text"),
+    ("- shell: {a: b}\n", "P202 1:10", "`shell` of step commands[0]"),
     ("[]\n", "P203 1:1", "no steps"),
     ("5\n", "P202 1:1", "a workflow is"),
     ("", "P203 1:1", "empty"),
