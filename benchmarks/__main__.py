@@ -19,8 +19,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """\
 # Results
 
-Written by `make bench`. Each line is a ratio of two medians taken in the same run, in turns; times are
-medians, with the shortest and the longest round.
+Written by `make bench`. Both sides of a line are timed in turns, in the same run; a ratio is the median
+of the rounds' ratios. Times are medians, with the shortest and the longest round.
 
 """
 
