@@ -1,0 +1,66 @@
+"""What the README and examples/ show really runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.ground import Ground
+
+CHECKOUT = Path(__file__).parents[2]
+MODULES = {
+    "shop/__init__.py": "",
+    "shop/cart.py": '"""A cart; it\'s `full` of $(things)."""\n\ndef add(item, n=1):\n    """Put it in."""\n',
+    "shop/bare.py": "class Thing:\n    pass\n",
+    "tests/test_cart.py": "",
+}
+
+
+def readme_workflow() -> str:
+    blocks = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    return next(block for block in blocks if block.startswith("# count.yml"))
+
+
+@pytest.mark.docker
+def test_the_demo_outlines_every_module(ground: Ground) -> None:
+    ground.repository.commit(MODULES, "modules")
+
+    result = ground.program("run", str(CHECKOUT / "examples" / "demo.yml"), "-y", "--json", code=0).json
+
+    assert result["items"]["successful"] == 2
+    assert "2 lines in [shop/bare.py](../shop/bare.py)" in ground.repository.show("outline/shop.bare.md")
+    page = ground.repository.show("outline/shop.cart.md")
+    assert "A cart; it's `full` of $(things)." in page
+    assert "- `add(item, n=1)`: Put it in." in page
+    index = ground.repository.show("outline/README.md")
+    assert "Modules: 2" in index
+    assert "- [shop.cart](shop.cart.md), public names: 1. A cart; it's `full` of $(things)." in index
+
+
+@pytest.mark.docker
+def test_the_workflow_of_the_readme_runs(ground: Ground) -> None:
+    ground.repository.commit({"a.md": "one two\n", "b c.md": "three\n", "README.md": ""}, "texts")
+
+    ground.run(readme_workflow(), "-y", code=0)
+
+    assert ground.repository.show("counts/all").split("\n") == ["0 README.md", "2 a.md", "1 b c.md"]
+    subjects = ground.repository.git("log", "--format=%s").splitlines()
+    assert subjects[0] == "Gather 3 counts"
+
+
+def test_every_example_is_valid_without_warnings(ground: Ground) -> None:
+    for example in sorted((CHECKOUT / "examples").glob("*.yml")):
+        ground.program("validate", "--strict", str(example), code=0)
+
+
+def test_a_link_in_the_documentation_leads_to_a_file() -> None:
+    pages = [CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md")]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not broken
