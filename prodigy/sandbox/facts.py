@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import ImageUnavailable
+from prodigy.owner import Owner
 from prodigy.sandbox.classify import Trouble
 from prodigy.sandbox.docker.container import remove
 from prodigy.sandbox.docker.engine import EngineRefused
+from prodigy.sandbox.docker.leftovers import HOME_LABEL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +39,14 @@ class ImageFacts:
 
 
 class FactStore:
-    """Facts by image id, kept in a file: an id never changes its content."""
+    """Facts by image id, kept in a file: an id never changes its content.
+
+    ``directory`` lies in the data root, by which a killed probe's container is found.
+    """
 
     def __init__(self, engine: Engine, directory: Path) -> None:
         self._engine = engine
+        self._home = directory.parent
         self._file = directory / "images.json"
         self._lock = threading.Lock()
         self._known: dict[str, ImageFacts] = {}
@@ -93,7 +99,11 @@ class FactStore:
             "Image": identifier,
             "Entrypoint": ["sh", "-c", _PROBE],
             "Cmd": [],
-            "Labels": {"prodigy.probe": "image"},
+            "Labels": {
+                "prodigy.probe": "image",
+                HOME_LABEL: str(self._home),
+                "prodigy.owner": str(Owner.current()),
+            },
             "HostConfig": {"NetworkMode": "none", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]},
         }
         container = str(self._engine.ask(api.create_container_from_config, config)["Id"])

@@ -23,6 +23,8 @@ PREPARE_LIMIT = 60.0
 """Seconds a step may take to begin: storing its input and asking for HEAD."""
 REPORT_LIMIT = 120.0
 """Seconds the report may take once the command has ended: a hostile repository can hang git."""
+EARLY_LIMIT = 4 << 20
+"""Bytes of output held back until the report of the beginning has come."""
 DRAIN_LIMIT = 3.0
 """Seconds to wait for the rest of the output of a step that was stopped."""
 
@@ -111,6 +113,7 @@ class Flight(Stoppable):
         self.end: End | None = None
         self.refused: tuple[ErrorKind, str] | None = None
         self._output_ended = False
+        self._early = bytearray()
         self._watchdog: threading.Timer | None = None
         self._on_deadline: Callable[[ErrorKind, str], None] | None = None
         self.recorders: dict[StreamName, Recorder] = {
@@ -133,12 +136,24 @@ class Flight(Stoppable):
         return self.recorders["stdout"].error or self.recorders["stderr"].error
 
     def feed(self, name: StreamName, data: bytes) -> None:
-        """Take output as it came."""
-        self.recorders[name].feed(self._filters[name].feed(data))
+        """Take output as it came.
+
+        What the command prints can overtake the report of its beginning, which comes by another stream; it
+        is held back until then, so that the deadline is set before a reader of lines may block.
+        """
+        passed = self._filters[name].feed(data)
+        early = self.begin is None and len(self._early) < EARLY_LIMIT
+        if early and name == "stdout":
+            self._early += passed
+            return
+        if not early:
+            self._release_early()
+        self.recorders[name].feed(passed)
 
     def finish(self) -> None:
         """Close the logs: no more output will come."""
         self.watch(None)
+        self._release_early()
         for name, recorder in self.recorders.items():
             recorder.feed(self._filters[name].finish())
             recorder.close()
@@ -159,6 +174,10 @@ class Flight(Stoppable):
             self._watchdog = threading.Timer(seconds, self._on_deadline, (kind, message))
             self._watchdog.daemon = True
             self._watchdog.start()
+
+    def _release_early(self) -> None:
+        early, self._early = bytes(self._early), bytearray()
+        self.recorders["stdout"].feed(early)
 
     def _lines(self, name: StreamName) -> Callable[[str], None] | None:
         on_line = self.call.on_line

@@ -59,7 +59,7 @@ class BuildFailed(ImageUnavailable):
 
 
 class Images:
-    """The images of one engine. ``cache`` is a directory for what was found out about them."""
+    """The images of one engine. ``cache``: a directory in the data root, for what was found out."""
 
     def __init__(self, engine: Engine, cache: Path) -> None:
         self._engine = engine

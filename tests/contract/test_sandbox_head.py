@@ -9,6 +9,12 @@ from prodigy.values import ErrorKind
 
 from .helpers import GIT_IDENTITY, Bench, sh
 
+NESTED = """
+git symbolic-ref HEAD refs/heads/alias
+git symbolic-ref refs/heads/alias refs/heads/work
+git commit -qm x --allow-empty
+"""
+
 
 def test_a_step_that_commits_nothing_leaves_head(sandbox: Sandbox) -> None:
     outcome = sandbox.run(Call(("true",)))
@@ -35,6 +41,33 @@ def test_rewritten_history_does_not_descend(sandbox: Sandbox, text: str) -> None
 def test_a_reset_does_not_descend(sandbox: Sandbox) -> None:
     sandbox.run(sh("git commit -qm x --allow-empty", env=GIT_IDENTITY))
     outcome = sandbox.run(sh("git reset -q --hard HEAD~1"))
+    assert outcome.head_after != outcome.head_before
+    assert not outcome.descends
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git checkout -q --detach; git commit -qm x --allow-empty",
+        "git switch -qc other/branch; git commit -qm x --allow-empty; git pack-refs --all",
+        "git switch -qc 'b;a$(nch)'; git commit -qm x --allow-empty",
+        NESTED,
+    ],
+)
+def test_head_is_what_git_says(sandbox: Sandbox, text: str) -> None:
+    outcome = sandbox.run(sh(f"{text}; git rev-parse HEAD", env=GIT_IDENTITY))
+    assert outcome.stderr_tail == b""
+    assert outcome.head_after == outcome.stdout_tail.decode().strip() != outcome.head_before
+    assert outcome.descends
+    assert sandbox.run(Call(("true",))).head_before == outcome.head_after
+
+
+@pytest.mark.parametrize(
+    "line", ["0" * 40, "f" * 40, "ref: refs/heads/../../../etc/hostname", "", "x" * 40, "0abc"]
+)
+def test_a_forged_head_never_descends(sandbox: Sandbox, line: str) -> None:
+    outcome = sandbox.run(sh(f"echo '{line}' >.git/HEAD"))
+    assert outcome.exit_code == 0
     assert outcome.head_after != outcome.head_before
     assert not outcome.descends
 

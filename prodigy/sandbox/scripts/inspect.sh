@@ -17,9 +17,8 @@ for socket in /var/run/docker.sock /run/containerd/containerd.sock /run/podman/p
     [ -e "$socket" ] && echo "socket $socket"
 done
 
-processes=0
-for entry in /proc/[0-9]*; do processes=$((processes + 1)); done
-echo "processes $processes"
+set -- /proc/[0-9]*
+echo "processes $#"
 
 limit() {
     for file in "$2" "$3"; do
