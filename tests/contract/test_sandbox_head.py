@@ -55,7 +55,7 @@ def test_a_reset_does_not_descend(sandbox: Sandbox) -> None:
     ],
 )
 def test_head_is_what_git_says(sandbox: Sandbox, text: str) -> None:
-    outcome = sandbox.run(sh(f"{text}; git rev-parse HEAD", env=GIT_IDENTITY))
+    outcome = sandbox.run(sh(f"{text}\ngit rev-parse HEAD", env=GIT_IDENTITY))
     assert outcome.stderr_tail == b""
     assert outcome.head_after == outcome.stdout_tail.decode().strip() != outcome.head_before
     assert outcome.descends
