@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AGENTS = 60
 PARALLEL = 4
-ROUNDS = 5
+ROUNDS = 4
 GOAL = 0.8
 WORKFLOW = f"""\
 name: many

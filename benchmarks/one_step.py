@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROUNDS = 15
+ROUNDS = 11
 GOAL = 1.6
 SIZES = ((200, None), (1_500, GOAL))
 """Files in the repository. The goal is for one of ordinary size; the other shows the fixed costs."""
