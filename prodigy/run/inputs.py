@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import StepError
 from prodigy.sandbox.protocol import INPUT, Call
+from prodigy.text import printable
 from prodigy.values import ErrorKind
 from prodigy.workflow import items
 from prodigy.workflow.globs import match_glob
@@ -53,6 +54,17 @@ def read_items(context: RunContext, workspace: SessionWorkspace, scope: Scope) -
     return items.number_items(items.select(document, flow.json_path))
 
 
+def _utf8(paths: list[str]) -> list[str]:
+    odd = [path for path in paths if any("\udc80" <= char <= "\udcff" for char in path)]
+    if odd:
+        raise StepError(
+            ErrorKind.COMMAND,
+            f"{len(odd)} paths that the glob matches are not UTF-8 and cannot be items "
+            f"({', '.join(printable(path) for path in odd[:3])}): leave them out with `exclude`",
+        )
+    return paths
+
+
 class _Reader:
     """Reads an input through a sandbox that has the session workspace read-only."""
 
@@ -75,7 +87,7 @@ class _Reader:
             case "glob":
                 listed = self._output(_LIST_FILES).split(b"\0")[:-1]
                 paths = sorted({path.decode(errors="surrogateescape") for path in listed})
-                return match_glob(spec.patterns, spec.exclude, paths)
+                return _utf8(match_glob(spec.patterns, spec.exclude, paths))
             case "command":
                 return items.parse_command_output(self._command(spec))
         raise TypeError(spec.kind)

@@ -71,7 +71,7 @@ def prepare(plan: Plan, home: Path) -> Machine:
     engine.require_local(home)
     images = Images(engine, home / "images")
     info = images.resolve(plan.settings.image)
-    facts = images.probe(info.id)
+    facts = images.probe(plan.settings.image or info.reference)
     if plan.settings.interpreter == "bash" and "bash" not in facts.programs:
         raise ImageUnavailable(f"the image {info.reference} has no bash, which `interpreter: bash` asks for")
     if plan.uses_claude and "claude" not in facts.programs:

@@ -211,7 +211,7 @@ class MapPhaseRunner:
             output=agent.output,
             error=failure,
             commits=agent.commits,
-            files_changed=agent.files,
+            files_changed=tuple(_readable(path) for path in agent.files),
             merge_commit=merge_commit,
             uncommitted=agent.uncommitted,
             attempts=agent.job.attempt,
@@ -230,6 +230,11 @@ class MapPhaseRunner:
         patch = artifacts / f"{agent.job.name}.patch"
         self._context.store.save_patch(agent.job.base, agent.head or "", patch, _PATCH_LIMIT)
         return f"agents/{agent.job.name}"
+
+
+def _readable(path: str) -> str:
+    """A path that can be stored: bytes that are no UTF-8 become replacement characters."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _sides(conflict: Conflict) -> dict[str, Any]:
