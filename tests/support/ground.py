@@ -91,10 +91,10 @@ class Live:
         assert len(found) >= count, f"{text!r} never came:\n" + "\n".join(self.lines)
         return found
 
-    def wait_until(self, told: Callable[[list[str]], bool]) -> None:
-        """Wait until the lines so far tell something."""
+    def wait_until(self, told: Callable[[list[str]], bool], limit: float = LIMIT) -> None:
+        """Wait until the lines so far tell something. ``limit``: seconds."""
         with self._news:
-            self._news.wait_for(lambda: self._ended or told(self.lines), LIMIT)
+            self._news.wait_for(lambda: self._ended or told(self.lines), limit)
         assert told(self.lines), "it never came:\n" + "\n".join(self.lines)
 
     def _matching(self, text: str) -> list[str]:

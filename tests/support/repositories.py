@@ -83,7 +83,7 @@ def fingerprint(top: Path) -> dict[str, str]:
             path = Path(directory, name)
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                content = os.readlink(path)
+                content = str(path.readlink())
             elif stat.S_ISREG(mode):
                 content = hashlib.sha256(path.read_bytes()).hexdigest()
             else:
