@@ -30,27 +30,31 @@ class ListResult:
     """Where the sandbox says HEAD stood at the end; None when the last command could not tell."""
     dirty: int | None = None
     """Uncommitted paths at the end, when the place asked for a survey and the last command told."""
+    linear: bool = True
+    """Whether no command took HEAD away from its own history."""
     output: str = ""
     """stdout of the last shell or claude step."""
 
 
 def run_steps(steps: Sequence[Step], place: Place, scope: Scope) -> ListResult:
     """Run steps in order; stops at the first that fails. Every finished step is recorded durably."""
-    results: list[StepResult] = []
-    head: str | None = None
-    dirty: int | None = None
-    output = ""
+    done = ListResult(())
     for index, step in enumerate(steps):
         runner = StepRunner(step, place, scope, survey=place.survey and index == len(steps) - 1)
         result = runner.run(index, len(steps))
-        results.append(result)
         place.journal.step(result, item=place.bus.item or "")
-        head, dirty = runner.last_head, runner.dirty
-        if step.kind != "write_file":
-            output = runner.output
-        if result.error is not None and result.status in ("failed", "cancelled"):
-            return ListResult(tuple(results), result.error, head, dirty, output)
-    return ListResult(tuple(results), None, head, dirty, output)
+        ended = result.status in ("failed", "cancelled")
+        done = ListResult(
+            results=(*done.results, result),
+            failure=result.error if ended else None,
+            head=runner.last_head,
+            dirty=runner.dirty,
+            linear=done.linear and runner.linear,
+            output=done.output if step.kind == "write_file" else runner.output,
+        )
+        if ended:
+            break
+    return done
 
 
 class StepRunner:
@@ -63,7 +67,7 @@ class StepRunner:
         self._survey = survey
         self._attempts: list[Attempt] = []
         self._start_head: str | None = None
-        self._linear = True
+        self.linear = True
         self.last_head: str | None = None
         self.dirty: int | None = None
         self.output = ""
@@ -120,11 +124,11 @@ class StepRunner:
     def _note_head(self, before: str | None, after: str | None, *, descends: bool) -> None:
         if self._start_head is None:
             self._start_head = before
-        self._linear = self._linear and descends
+        self.linear = self.linear and descends
         self.last_head = after
 
     def _committed(self) -> bool:
-        return self._linear and self.last_head is not None and self.last_head != self._start_head
+        return self.linear and self.last_head is not None and self.last_head != self._start_head
 
     def _no_commit(self) -> StepFailure:
         why = "HEAD did not move" if self.last_head == self._start_head else "HEAD left its own history"
@@ -177,8 +181,7 @@ class StepRunner:
                     "step": failure.step,
                     "attempt": len(self._attempts),
                     "timestamp": datetime.now(UTC).isoformat(),
-                },
-                "handler": {"output": "", "attempt": cycle},
+                }
             }
         )
         self._place.bus.emit("handler_started", step=self._step.name)
@@ -186,11 +189,18 @@ class StepRunner:
         place = replace(
             self._place, logs=self._place.logs / f"{self._step.path}.handler-{cycle}", survey=self._survey
         )
-        done = run_steps(handler.steps, place, scope)
-        if handler.steps:
+        output, well = "", True
+        for step in handler.steps:
+            scope.set("handler", {"output": output, "attempt": cycle})
+            done = run_steps((step,), place, scope)
+            output += done.output
             self.last_head, self.dirty = done.head, done.dirty
+            self.linear = self.linear and done.linear
+            well = done.failure is None
+            if not well:
+                break
         self._place.bus.emit("handler_completed", step=self._step.name)
-        return done.failure is None
+        return well
 
     def _guarded_note(self) -> str | None:
         guarded = self._place.guarded.encode(errors="surrogateescape")
