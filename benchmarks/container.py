@@ -67,7 +67,7 @@ class Bare:
             "pids-limit": host["PidsLimit"],
             "shm-size": host["ShmSize"],
             "log-driver": host["LogConfig"]["Type"],
-            "mount": f"type=bind,source={mounted},target={body['WorkingDir']},bind-nonrecursive=true",
+            "mount": f"type=bind,source={mounted},target={body['WorkingDir']}",
             "entrypoint": "sh",
         }
         lists = {
