@@ -82,6 +82,18 @@ def publish(store: Store, repository: UserRepository, target: str | None) -> Pub
     raise MergeRefused(f"{target} moved {_TRIES} times during the merge", help="try again")
 
 
+def find_published(store: Store, repository: UserRepository, target: str) -> str | None:
+    """Tell what a publication came to whose process died: the commit, where the target contains it.
+
+    A helper ref that it left is deleted.
+    """
+    git = Git.writing(repository.root)
+    git.run("update-ref", "-d", f"refs/prodigy/{store.session_id}")
+    head = store.head()
+    answer = git.run("merge-base", "--is-ancestor", head, f"refs/heads/{target}", ok=(0, 1, 128))
+    return head if answer.code == 0 else None
+
+
 def _try(store: Store, repository: UserRepository, target: str) -> Published | None:
     git = Git.reading(repository.root)
     tip = _tip(git, target)

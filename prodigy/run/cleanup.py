@@ -6,14 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from prodigy.errors import EnvironmentUnavailable, ProdigyError
+from prodigy.errors import EnvironmentUnavailable, GitFailed, ProdigyError
+from prodigy.git.publish import find_published
 from prodigy.git.recovery import recover_session
+from prodigy.git.repository import open_repository
+from prodigy.git.store import Store
 from prodigy.git.template import drop_templates
 from prodigy.git.tree import delete_tree
 from prodigy.owner import Owner
+from prodigy.state.journal import Journal
 from prodigy.state.sessions import Sessions
+from prodigy.values import MergeOutcome
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
@@ -54,6 +59,7 @@ class Orphans:
 
     def __init__(self, home: Path, database: Database) -> None:
         self._home = home
+        self._database = database
         self._sessions = Sessions(database)
 
     def find(self, session: str | None = None) -> list[Orphan]:
@@ -96,22 +102,41 @@ class Orphans:
 
         objects = [orphan.leftover for orphan in orphans if orphan.leftover is not None]
         problems = remove_leftovers(connect(), objects) if objects else []
+        if problems:
+            return problems  # a container may still have a workspace
         for orphan in orphans:
             if orphan.kind == "session" and orphan.session is not None:
                 try:
-                    recover_session(self._home, orphan.session)
-                    for agent in (self._home / "sessions" / orphan.session / "ws").glob("*"):
-                        delete_tree(agent)
+                    self._recover(self._sessions.get(orphan.session))
                 except (ProdigyError, OSError) as error:
                     problems.append(f"{orphan.session}: {error}")
-                    continue
-                self._sessions.update(
-                    orphan.session,
-                    status="interrupted",
-                    finished_at=datetime.now(UTC),
-                    error="the process that ran it ended without finishing",
-                )
         return problems
+
+    def _recover(self, record: SessionRecord) -> None:
+        """Settle what a dead process had begun, by what is there now."""
+        recover_session(self._home, record.id)
+        delete_tree(self._home / "sessions" / record.id / "ws")
+        journal = Journal(self._database, record.id)
+        changes: dict[str, Any] = {}
+        for number, kind, target in journal.unsettled():
+            if kind == "publish" and (commit := self._published(record, target)):
+                changes["merge"] = MergeOutcome(status="merged", commit=commit)
+            journal.settle(number)
+        journal.flush()
+        self._sessions.update(
+            record.id,
+            status="interrupted",
+            finished_at=datetime.now(UTC),
+            error="the process that ran it ended without finishing",
+            **changes,
+        )
+
+    def _published(self, record: SessionRecord, target: str) -> str | None:
+        try:
+            repository = open_repository(Path(record.repository))
+            return find_published(Store.open(self._home, record.id), repository, target)
+        except (GitFailed, EnvironmentUnavailable):
+            return None  # without a store or a repository there is nothing to tell it from
 
 
 def _owner_is_dead(label: str) -> bool:
