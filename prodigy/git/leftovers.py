@@ -28,8 +28,6 @@ git -c core.fsmonitor=false add -A &&
     git diff --cached --binary --full-index --no-ext-diff --no-textconv --no-color HEAD
 """
 
-_COMMIT = 'git -c core.fsmonitor=false add -A && git commit -q --no-verify -m "$1"'
-
 
 def list_leftovers(open_pipe: OpenPipe, *, limit: int = 100_000, timeout: float = 120.0) -> tuple[bytes, ...]:
     """Return the changed and the untracked, not ignored paths, at most ``limit`` of them.
@@ -59,15 +57,6 @@ def save_leftovers(open_pipe: OpenPipe, file: Path, *, limit: int = 256 << 20, t
             file.unlink()
             raise _refused(f"its changes cannot be saved: {complaint(pipe)}")
     return size
-
-
-def commit_leftovers(open_pipe: OpenPipe, message: str, *, timeout: float = 300.0) -> None:
-    """Commit them in the workspace. Raises ImportRefused when its git fails."""
-    with open_pipe(shell(_COMMIT, message), timeout=timeout) as pipe:
-        for _ in chunks(pipe.stdout):
-            pass
-        if pipe.wait():
-            raise _refused(f"its changes cannot be committed: {complaint(pipe)}")
 
 
 def _refused(message: str) -> ImportRefused:

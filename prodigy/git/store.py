@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from prodigy.errors import GitFailed, ProdigyError, UsageError
+from prodigy.errors import GitFailed, UsageError
 from prodigy.git.changes import FileChange, changes_between
 from prodigy.git.configuration import repository_config, session_config
 from prodigy.git.origin import Origin
@@ -128,29 +127,6 @@ class Store:
         return (
             self.git.run("merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1), limited=True).code == 0
         )
-
-    def read_file(self, commit: str, path: bytes | str, limit: int) -> bytes | None:
-        """Return a regular file of a commit; None where there is none (a symbolic link is none).
-
-        Raises ProdigyError when it is larger than ``limit`` bytes.
-        """
-        wanted = os.path.normpath(os.fsdecode(path))
-        if wanted.startswith(("/", "..")) or "\0" in wanted:
-            return None
-        entry = self.git.run("ls-tree", "-z", "-l", "--full-tree", commit, wanted, limited=True).out
-        fields, _, name = entry.rstrip(b"\0").partition(b"\t")
-        if not fields.startswith(b"100") or name != os.fsencode(wanted):
-            return None
-        _, _, blob, size = fields.split()
-        if int(size) > limit:
-            raise ProdigyError(f"{shown(name)} has {int(size)} bytes, more than {limit}")
-        return self.git.run("cat-file", "blob", blob.decode(), limited=True, most=limit).out
-
-    def list_files(self, commit: str) -> tuple[bytes, ...]:
-        """Return the paths of all files and symbolic links of a commit, sorted as git does."""
-        out = self.git.run("ls-tree", "-r", "-z", "--full-tree", commit, limited=True, most=1 << 30).out
-        entries = (entry.partition(b"\t") for entry in out.split(b"\0") if entry)
-        return tuple(path for fields, _, path in entries if not fields.startswith(b"160000"))
 
     def commits(self, base: str, head: str) -> tuple[str, ...]:
         """Return the commits of ``head`` that ``base`` has not, oldest first."""

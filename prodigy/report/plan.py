@@ -22,6 +22,8 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         limit = f", at most {duration(phase['timeout'])}" if phase["timeout"] else ""
         lines.append(f"{phase['name']}: {plural(len(phase['steps']), 'step')}{limit}")
         lines += [f"  mounts       {m['path']} ({m['mode']}): {m['what']}" for m in phase["mounts"]]
+        if phase["environment"]:
+            lines.append(f"  environment  {', '.join(phase['environment'])}")
         for step in phase["steps"]:
             lines += _step(step, "  ")
     if plan["items"] is not None:
@@ -49,7 +51,8 @@ def _items(items: Mapping[str, Any]) -> Iterator[str]:
     if not items["known"]:
         yield f"items: decided at run time by {items['kind']}: {printable(items['source'])}"
         return
-    yield f"items: {items['selected']} of {items['input']}"
+    note = " in the base commit; setup may change them" if items["may_change"] else ""
+    yield f"items: {items['selected']} of {items['input']}{note}"
     for one in items["items"][:_SHOWN_ITEMS]:
         yield f"  {one['id']}: {printable(str(one['item']))}"
     if items["selected"] > _SHOWN_ITEMS:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prodigy.git.committed import Committed
 from prodigy.run.header import notes, settings
+from prodigy.run.inputs import INPUT_LIMIT
 from prodigy.sandbox.protocol import WORKSPACE
-from prodigy.workflow.items import number_items, select
+from prodigy.workflow.globs import match_glob
+from prodigy.workflow.items import number_items, parse_document, select
 
 if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
     from prodigy.run.plan import Plan
-    from prodigy.workflow.models import MapPhase, Phase, Step
+    from prodigy.workflow.models import MapInput, MapPhase, Phase, Step
 
 
 def describe_plan(plan: Plan, repository: UserRepository) -> dict[str, Any]:
     """The document ``prodigy.plan/1``: phases, steps and items as far as they are known beforehand."""
+    base = Committed.head(repository)
     return {
         "workflow": plan.workflow.name,
         "mode": plan.workflow.mode,
@@ -23,7 +27,7 @@ def describe_plan(plan: Plan, repository: UserRepository) -> dict[str, Any]:
         "target": repository.branch,
         "settings": [list(row) for row in settings(plan, None) + notes(plan, repository)],
         "phases": [_phase(plan, name, phase) for name, phase in plan.phases()],
-        "items": _items(plan.workflow.map) if plan.workflow.map else None,
+        "items": _items(plan, plan.workflow.map, base) if plan.workflow.map else None,
         "claude_steps": sum(step.claude is not None for step in plan.steps()),
         "merge": {"ask": "asked at the end", "yes": "without a question", "never": "never"}[plan.merge],
     }
@@ -55,15 +59,31 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def _items(flow: MapPhase) -> dict[str, Any]:
+def _items(plan: Plan, flow: MapPhase, base: Committed) -> dict[str, Any]:
+    """The items, where finding them runs nothing: then as the base commit has them."""
     source = flow.input
-    if source.kind != "inline":
-        return {"known": False, "source": source.text or ", ".join(source.patterns), "kind": source.kind}
-    found = number_items(select(source.document, flow.json_path))
+    document = _document(source, base)
+    if document is None:
+        kind = "command" if source.kind == "text" else source.kind
+        return {"known": False, "source": source.text or ", ".join(source.patterns), "kind": kind}
+    found = number_items(select(document, flow.json_path))
     kept = found[: flow.max_items]
     return {
         "known": True,
         "input": len(found),
         "selected": len(kept),
         "items": [{"id": item_id, "item": item} for item_id, item in kept],
+        "may_change": plan.workflow.setup is not None and source.kind != "inline",
     }
+
+
+def _document(source: MapInput, base: Committed) -> Any:
+    if source.kind == "inline":
+        return source.document
+    if source.kind == "glob":
+        paths = [path.decode(errors="surrogateescape") for path in base.files()]
+        return match_glob(source.patterns, source.exclude, paths)
+    if source.kind in ("text", "file") and "${" not in source.text:
+        data = base.file(source.text, INPUT_LIMIT)
+        return None if data is None else parse_document(data, source.text, source.format)
+    return None

@@ -6,6 +6,7 @@ import pytest
 
 from prodigy.errors import GitFailed, ImportRefused, ProdigyError
 from prodigy.git import importing
+from prodigy.git.committed import Committed
 from prodigy.git.importing import ImportLimits, import_commits
 from prodigy.git.refresh import refresh
 from prodigy.values import ErrorKind
@@ -324,7 +325,7 @@ def test_replacements_are_not_believed(session, new_session):
     tree.git("replace", tree.git("rev-parse", "HEAD:a"), blob)
     imported = bring(session, tree)
     assert imported.head == true
-    assert session.store.read_file(imported.head, "a", 100) == b"truth\n"
+    assert Committed(session.store.git, imported.head).file("a", 100) == b"truth\n"
 
 
 def test_git_bomb(session):
@@ -373,7 +374,7 @@ def test_legal_but_odd_content_is_shown_clean(session):
     head = tree.commit("a", message="\x1b]0;title\x07red \x1b[31mtext")
     bring(session, tree)
     assert session.store.log(session.store.base, head)[0].subject == "red text"
-    assert session.store.read_file(head, "link", 100) is None
+    assert Committed(session.store.git, head).file("link", 100) is None
 
 
 def test_death_of_the_sandbox_passes_through(session):

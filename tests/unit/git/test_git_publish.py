@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from prodigy.errors import GitFailed, MergeRefused
+from prodigy.git.committed import Committed
 from prodigy.git.fingerprint import changed, fingerprint
 from prodigy.git.importing import import_commits
-from prodigy.git.leftovers import commit_leftovers, list_leftovers, save_leftovers
+from prodigy.git.leftovers import list_leftovers, save_leftovers
 from prodigy.git.locks import file_lock
 from prodigy.git.merging import Conflict, Merged, SessionMerger
 from prodigy.git.publish import preview, publish
@@ -36,7 +37,7 @@ def advance(session, files):
 
 
 def files_of(session):
-    return set(session.store.list_files(session.store.head()))
+    return set(Committed(session.store.git, session.store.head()).files())
 
 
 def test_merges_in_turn(session):
@@ -456,18 +457,19 @@ def test_leftovers(session, tmp_path):
     with pytest.raises(GitFailed, match="more than 10 bytes"):
         save_leftovers(tree.pipe, tmp_path / "small", limit=10)
     assert not (tmp_path / "small").exists()
-    commit_leftovers(tree.pipe, "Uncommitted changes of x")
+    tree.git("add", "-A")
+    tree.git("commit", "-q", "-m", "all of it")
     assert list_leftovers(tree.pipe) == ()
 
 
 def test_store_reads(session, tmp_path):
     head = advance(session, {"dir/file": "content\n", "bin": b"\0"})
     store = Store.open(session.home, "session-1")
-    assert store.read_file(head, "dir/file", 100) == b"content\n"
-    assert store.read_file(head, "./dir/../dir/file", 100) == b"content\n"
+    assert Committed(store.git, head).file("dir/file", 100) == b"content\n"
+    assert Committed(store.git, head).file("./dir/../dir/file", 100) == b"content\n"
     for path in ("dir", "absent", "../x", "/dir/file", ":/dir/file", "*", ""):
-        assert store.read_file(head, path, 100) is None
-    assert store.list_files(head) == (b"README", b"bin", b"dir/file")
+        assert Committed(store.git, head).file(path, 100) is None
+    assert Committed(store.git, head).files() == (b"README", b"bin", b"dir/file")
     assert len(store.commits(store.base, head)) == 2
     store.save_patch(store.base, head, tmp_path / "patch")
     session.main.git("apply", "--check", str(tmp_path / "patch"))
