@@ -11,14 +11,14 @@ import typer
 
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import ask, confirm, interactive, print_document, print_table, write
+from prodigy.cli.records import Records
 from prodigy.cli.settings import Settings
 from prodigy.errors import ProdigyError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from prodigy.state.database import Database
-    from prodigy.state.sessions import SessionRecord, Sessions
+    from prodigy.state.sessions import SessionRecord
 
 app = new_app(help="Look at, merge and remove the workspaces of earlier runs.", group=True)
 
@@ -27,30 +27,6 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Se
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Do not ask; remove unmerged work too.")]
-
-
-class _Records:
-    """The sessions of the repository a command acts on."""
-
-    def __init__(self, settings: Settings) -> None:
-        from prodigy.git.repository import open_repository
-        from prodigy.home import data_root
-        from prodigy.state.database import Database
-        from prodigy.state.sessions import Sessions
-
-        self.home: Path = data_root()
-        self.repository = str(open_repository(settings.directory()).root)
-        self.database: Database = Database(self.home / "prodigy.db")
-        self.sessions: Sessions = Sessions(self.database)
-
-    def all(self) -> list[SessionRecord]:
-        return self.sessions.all(self.repository)
-
-    def find(self, name: str) -> SessionRecord:
-        return self.sessions.find(name, self.repository)
-
-    def close(self) -> None:
-        self.database.close()
 
 
 @command(app, "ls")
@@ -63,7 +39,7 @@ def list_(
     """List the workspaces of this repository's runs."""
     from prodigy.run.overview import overview
 
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         rows = [
             overview(records.home, record) for record in records.all() if record.workspace_state != "none"
         ]
@@ -85,7 +61,7 @@ def show(settings: Settings, name: Name, *, json: Json = False) -> int:
     """Show what a session holds: commits, changed files, leftovers, kept work, and how to go on."""
     from prodigy.run.overview import details, details_text
 
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         found = details(records.home, records.database, records.find(name))
     if json:
         print_document("worktree", found)
@@ -107,7 +83,7 @@ def diff(
     """Show what a session changed since its base commit."""
     from prodigy.run.overview import changes, patch, patch_of_leftovers
 
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         record = records.find(name)
         if uncommitted:
             chunks = patch_of_leftovers(records.database, record, item)
@@ -137,7 +113,7 @@ def shell(
         raise UsageError("a shell needs a terminal")
     if network not in (None, "none", "bridge"):
         raise UsageError(f"--network is one of none, bridge, not '{network}'")
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         record = records.find(name)
         reporter = open_reporter(stream=sys.stderr, verbosity=0, quiet=True, color=False)
         return visit(records.home, record, reporter, image=image, network=network)
@@ -156,7 +132,7 @@ def merge(
     json: Json = False,
 ) -> int:
     """Fast-forward your branch to what a session made."""
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         chosen = _chosen(records, names, every=all_)
         if not yes and not interactive():
             raise UsageError("nothing was done: there is no terminal to ask at", help="-y answers yes")
@@ -193,7 +169,7 @@ def _merge_one(
     return {"session": record.id, **outcome.model_dump(mode="json")}
 
 
-def _chosen(records: _Records, names: list[str] | None, *, every: bool) -> list[SessionRecord]:
+def _chosen(records: Records, names: list[str] | None, *, every: bool) -> list[SessionRecord]:
     if bool(names) == every:
         raise UsageError("name the sessions, or give --all", help="'prodigy worktree ls' lists them")
     if names:
@@ -218,7 +194,7 @@ def clean(
     from prodigy.run.cleanup import delete_session
     from prodigy.run.overview import overview
 
-    with closing(_Records(settings)) as records:
+    with closing(Records(settings)) as records:
         wanted = [*(names or []), *([job_id] if job_id else [])]
         if not (wanted or all_ or merged_only or mapreduce or older_than):
             raise UsageError("name the sessions to remove, or give --all, --merged-only or --older-than")
