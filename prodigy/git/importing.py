@@ -33,8 +33,10 @@ _LISTED = 64 << 20
 REPACK_EVERY = 32
 """Imports after which packs are joined; without, each import is slower than the one before."""
 
+# Naming HEAD takes no time, unless a FIFO stands where git reads.
 _OFFER = """\
-head=$(git rev-parse --verify -q 'HEAD^{commit}') || { echo 'HEAD names no commit' >&2; exit 3; }
+limit=$(command -v timeout >/dev/null && echo timeout -k 1 30)
+head=$($limit git rev-parse --verify -q 'HEAD^{commit}') || { echo 'HEAD names no commit' >&2; exit 3; }
 echo "$head"
 [ "$head" = "$1" ] || printf '%s\\n^%s\\n' "$head" "$1" |
     git -c core.fsmonitor=false pack-objects --revs --thin --stdout -q --delta-base-offset

@@ -147,12 +147,14 @@ class _Agent:
             commits=imported.commits,
             files=tuple(change.path.decode(errors="surrogateescape") for change in imported.files),
             output=_value(steps.output),
-            uncommitted=None if steps.dirty == 0 else self._save_leftovers(station),
+            uncommitted=None if steps.dirty == 0 else self._save_leftovers(station, steps),
         )
 
-    def _save_leftovers(self, station: Station) -> dict[str, Any] | None:
+    def _save_leftovers(self, station: Station, steps: ListResult) -> dict[str, Any] | None:
         pipe = station.sandbox().pipe
-        paths = tuple(sorted(list_leftovers(pipe)))
+        # A git that did not answer when the step had ended gets a last chance, not as long a one.
+        silent = steps.failure is not None and steps.failure.kind is ErrorKind.SANDBOX
+        paths = tuple(sorted(list_leftovers(pipe, timeout=10.0 if silent else 120.0)))
         if not paths:
             return None
         patch = self._context.directory / "artifacts" / f"{self._job.name}.uncommitted.patch"

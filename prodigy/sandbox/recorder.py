@@ -14,6 +14,9 @@ TAIL_LIMIT = 64 << 10
 LINE_LIMIT = 8 << 10
 """Bytes of a line that are passed on; the rest of it is in the log only."""
 
+LINES_AT_ONCE = 2000
+"""Lines of one read that are passed on: empty ones arrive faster than anything can show them."""
+
 
 class Recorder:
     """Stores one stream, whatever its size, in bounded memory."""
@@ -76,6 +79,11 @@ class Recorder:
             self._file = None
 
     def _split(self, data: bytes, on_line: Callable[[str], None]) -> None:
+        if (surplus := data.count(b"\n") - LINES_AT_ONCE) > 0:
+            data = b"\n".join(data.rsplit(b"\n", LINES_AT_ONCE + 1)[1:])
+            self._line.clear()
+            self._cut = False
+            on_line(f"[… {surplus} lines are in the log only]")
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
             self._extend(data[start:end])
