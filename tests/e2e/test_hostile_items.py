@@ -81,7 +81,7 @@ def test_nasty_items_stay_data_everywhere(ground: Ground) -> None:
 
 def test_an_item_with_a_nul_byte_fails_alone(ground: Ground) -> None:
     ground.repository.commit({"items.json": '["a\\u0000b", "fine"]'}, "items")
-    flow = FLOW.split("    - shell: |")[0] + '    - shell: echo "${item}"\n'
+    flow = FLOW.partition("    - shell: |")[0] + '    - shell: echo "${item}"\n'
     done = ground.run(flow, "--json", code=4)
     assert [entry["status"] for entry in done.json["results"]] == ["failed", "success"]
     assert done.json["results"][0]["error"]["kind"] == "interpolation"

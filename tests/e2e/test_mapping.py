@@ -111,7 +111,8 @@ def test_no_more_agents_at_a_time_than_allowed(ground: Ground) -> None:
 
 
 def test_failed_items_are_kept_and_the_others_go_on(ground: Ground) -> None:
-    agent = """[{shell: 'echo "${item}" > "f-${item}"; git add -A; git commit -qm "did ${item}"; test "${item}" != bad'}]"""
+    work = """{shell: 'echo "${item}" > "f-${item}"; git add -A; git commit -qm "did ${item}"'}"""
+    agent = f"""[{work}, {{shell: 'test "${{item}}" != bad'}}]"""
     done = ground.run(
         flow(
             "[good, bad, fine]",

@@ -47,7 +47,9 @@ commands:
     shell: pwd > here
     working_dir: a/b
   - name: as data
-    write_file: {path: data/list.json, content: '{"b": [1, 2], "a": "${seen}"}', format: json, create_dirs: true, mode: "0750"}
+    write_file:
+      {path: data/list.json, format: json, create_dirs: true, mode: "0750",
+       content: '{"b": [1, 2], "a": "${seen}"}'}
   - name: plain file
     write_file: {path: plain.txt, content: "one\n  two ${seen}"}
   - name: large output
@@ -136,7 +138,7 @@ commands:
       trap '' TERM
       (trap '' TERM; setsid sh -c 'trap "" TERM; echo begun; sleep 601' & sleep 602) & sleep 603
     timeout: 1s
-    on_failure: {shell: "for p in /proc/[0-9]*; do tr '\\\\0' ' ' < $p/cmdline; echo; done; echo listed; cat", fail_workflow: false}
+    on_failure: {shell: "true", fail_workflow: false}
   - name: lingers
     shell: echo waiting; until [ -e go ]; do sleep 0.05; done
 """)
@@ -146,10 +148,7 @@ commands:
     assert not [number for number in ("601", "602", "603") if f"sleep {number}" in processes]
     (ground.workspace / "go").touch()
     done = live.finish(code=0)
-    assert not any(
-        "sleep 60" in line for line in done.err.splitlines() if line.endswith(("601 ", "602 ", "603 "))
-    )
-    assert "timeout" in done.err
+    assert "step 'hangs' tolerated" in done.err
 
 
 def test_a_failed_step_ends_the_run_and_its_output_is_kept(ground: Ground) -> None:

@@ -21,7 +21,8 @@ setup:
       for key in core.fsmonitor core.pager diff.external core.sshCommand; do
         git config $key 'touch %(canary)s; false'
       done
-      git config filter.bad.clean 'touch %(canary)s; cat'; git config filter.bad.smudge 'touch %(canary)s; cat'
+      git config filter.bad.clean 'touch %(canary)s; cat'
+      git config filter.bad.smudge 'touch %(canary)s; cat'
       mkdir -p .git/hooks .git/info; echo '* filter=bad' > .git/info/attributes
       for hook in post-index-change pre-commit post-checkout reference-transaction; do
         printf '#!/bin/sh\\ntouch %(canary)s\\n' > .git/hooks/$hook; chmod +x .git/hooks/$hook

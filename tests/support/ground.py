@@ -135,7 +135,7 @@ def watched(repository: Repository) -> Iterator[None]:
     seen: list[dict[str, str]] = []
 
     def watch() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.02):  # not all the time: the run needs a processor too
             now = repository.fingerprint()
             if now != before:
                 seen.append(now)
