@@ -84,7 +84,11 @@ def _run(plan: Plan, settings: Settings, *, as_json: bool) -> int:
     from prodigy.report.summary import result_line, summary
     from prodigy.run.start import run_workflow
 
-    repository = open_repository(settings.directory())
+    try:
+        repository = open_repository(settings.directory())
+    except BaseException:
+        preparing.exception()  # the container in which it looks at an image must not outlive this process
+        raise
     reporter = open_reporter(
         stream=sys.stderr,
         verbosity=settings.verbosity,

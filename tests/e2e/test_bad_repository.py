@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engine import remove_all
 from tests.support.ground import Ground, prepared, watched
 from tests.support.program import Program
 from tests.support.repositories import Repository, fingerprint
@@ -88,6 +89,7 @@ def test_what_no_run_can_be_made_over(tmp_path: Path, make: Callable[[Path], Non
     document = program("run", str(tmp_path / "flow.yml"), "--json", code=3)
     assert document.json["schema"] == "prodigy.error/1"
     assert document.json["exit_code"] == 3
+    assert remove_all(tmp_path / "home") == []
 
 
 def test_a_missing_directory_is_a_usage_error(prodigy: Program, tmp_path: Path) -> None:
