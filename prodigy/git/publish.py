@@ -95,13 +95,10 @@ def find_published(store: Store, repository: UserRepository, target: str) -> str
 
 
 def _try(store: Store, repository: UserRepository, target: str) -> Published | None:
-    git = Git.reading(repository.root)
-    tip = _tip(git, target)
-    if tip is None:
-        raise MergeRefused(f"the branch {shown(target.encode())} does not exist", help=_into(store))
     if _rebasing(repository, target):
         raise MergeRefused(f"{target} is being rebased in {repository.root}", help="finish the rebase first")
-    _catch_up(store, repository, target, tip)
+    git = Git.reading(repository.root)
+    tip = take_in(store, repository, target)
     head = store.head()
     place = _checked_out(git, target)
     if place:
@@ -127,6 +124,18 @@ def _rebasing(repository: UserRepository, target: str) -> bool:
         if named.is_file() and named.read_text(errors="surrogateescape").strip() == f"refs/heads/{target}":
             return True
     return False
+
+
+def take_in(store: Store, repository: UserRepository, target: str) -> str:
+    """Merge what the target has gained into the session; give the target's tip.
+
+    Raises MergeRefused for a conflict, or where there is no such branch.
+    """
+    tip = _tip(Git.reading(repository.root), target)
+    if tip is None:
+        raise MergeRefused(f"the branch {shown(target.encode())} does not exist", help=_into(store))
+    _catch_up(store, repository, target, tip)
+    return tip
 
 
 def _catch_up(store: Store, repository: UserRepository, target: str, tip: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.errors import ProdigyError
-from prodigy.run.guard import unchanged
+from prodigy.run.guard import guarded
 from prodigy.run.inputs import read_items
 from prodigy.run.mapping import MapOutcome, MapPhaseRunner
 from prodigy.run.phase import PhaseOutcome, describe, run_phase
@@ -17,8 +16,6 @@ from prodigy.run.session_workspace import SessionWorkspace
 from prodigy.values import MergeOutcome, RunResult
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from prodigy.run.context import RunContext
     from prodigy.run.publishing import Approve
     from prodigy.values import PhaseResult, StepResult
@@ -81,7 +78,7 @@ class Orchestrator:
         context = self._context
         if context.stop.requested or self._workspace is None:
             return False
-        with self._guard(name):
+        with guarded(context, name):
             outcome = run_phase(
                 context, name, phase, self._workspace, scope, final=name in ("commands", "reduce")
             )
@@ -102,18 +99,13 @@ class Orchestrator:
             named = describe(outcome.leftovers)
             bus.warn(f"{len(outcome.leftovers)} changes are left uncommitted ({named}): {outcome.patch}")
 
-    def _guard(self, phase: str) -> AbstractContextManager[None]:
-        if self._context.plan.sandbox == "docker":
-            return nullcontext()
-        return unchanged(self._context.repository, self._context.bus.at(phase=phase), phase)
-
     def _map_phase(self) -> bool:
         context = self._context
         flow = context.plan.workflow.map
         if flow is None or self._workspace is None or context.stop.requested:
             return False
         self._scope.set("setup", self._scope.captures())
-        with self._guard("map"):
+        with guarded(context, "map"):
             try:
                 found = read_items(context, self._workspace, self._scope)
             except ProdigyError as error:
@@ -164,8 +156,6 @@ class Orchestrator:
         self.visited = publisher.visited
         if publisher.phase is not None:
             self._keep(publisher.phase)
-        if merge.status == "merged":
-            self._context.bus.emit("worktree_cleaned", path=self._context.record.workspace)
         return merge
 
     def _tolerated(self) -> list[dict[str, Any]]:

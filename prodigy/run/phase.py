@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from prodigy.errors import ImportRefused
+from prodigy.errors import GitFailed, ImportRefused
 from prodigy.git.leftovers import list_leftovers, save_leftovers
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.values import ErrorKind, PhaseResult, StepFailure
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.run.context import RunContext
-    from prodigy.run.events import Bus
     from prodigy.run.session_workspace import SessionWorkspace
     from prodigy.run.station import Station
     from prodigy.workflow.models import Phase
@@ -67,14 +66,10 @@ def run_phase(
             "phase_started", place=station.sandbox().place, worktree=place.worktree, steps=len(phase.steps)
         )
         steps = run_steps(phase.steps, place, scope)
-        leftovers: tuple[bytes, ...] = ()
-        patch: Path | None = None
+        fetched = _Fetched(steps)
         if not context.stop.forced:
-            steps = _collect(workspace, station, steps, bus)
-            if steps.dirty != 0:
-                leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
-            if leftovers and (final or steps.failure is not None):
-                patch = _save(context, name, station)
+            fetched = _fetch(context, name, workspace, station, steps, final=final)
+            steps = fetched.steps
     status = "success"
     if steps.failure is not None:
         status = "cancelled" if steps.failure.kind is ErrorKind.CANCELLED else "failed"
@@ -88,22 +83,43 @@ def run_phase(
         }
     )
     bus.emit("phase_completed", status=status, duration=result.duration)
-    return PhaseOutcome(result, steps, leftovers, patch)
+    return PhaseOutcome(result, steps, fetched.leftovers, fetched.patch)
 
 
-def _collect(workspace: SessionWorkspace, station: Station, steps: ListResult, bus: Bus) -> ListResult:
-    """Import what the phase committed; commits that are refused fail a phase that has not failed yet."""
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What was brought out of a sandbox after a phase."""
+
+    steps: ListResult
+    leftovers: tuple[bytes, ...] = ()
+    patch: Path | None = None
+
+
+def _fetch(
+    context: RunContext,
+    name: str,
+    workspace: SessionWorkspace,
+    station: Station,
+    steps: ListResult,
+    *,
+    final: bool,
+) -> _Fetched:
+    """Import the phase's commits and save its leftovers; what is refused fails it, unless it has failed."""
+    leftovers: tuple[bytes, ...] = ()
     try:
         workspace.collect(station, claimed=steps.head)
-    except ImportRefused as error:
-        message = f"the commits of the phase cannot be taken over: {error.message}"
+        if steps.dirty != 0:
+            leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
+        if leftovers and (final or steps.failure is not None):
+            return _Fetched(steps, leftovers, _save(context, name, station))
+    except (ImportRefused, GitFailed) as error:
+        message = f"what the phase did cannot be taken over: {error.message}"
         if steps.failure is not None:
-            bus.warn(message)
-            return steps
-        return ListResult(
-            steps.results, StepFailure(kind=error.kind, message=message), steps.head, steps.dirty
-        )
-    return steps
+            context.bus.at(phase=name).warn(message)
+        else:
+            kind = error.kind if isinstance(error, ImportRefused) else ErrorKind.IMPORT
+            steps = replace(steps, failure=StepFailure(kind=kind, message=message))
+    return _Fetched(steps, leftovers)
 
 
 def _save(context: RunContext, name: str, station: Station) -> Path:

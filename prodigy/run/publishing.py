@@ -6,8 +6,9 @@ import shlex
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.errors import MergeRefused, ProdigyError
-from prodigy.git.publish import preview, publish
+from prodigy.git.publish import preview, publish, take_in
 from prodigy.git.repository import open_repository
+from prodigy.run.guard import guarded
 from prodigy.run.phase import run_phase
 from prodigy.values import MergeOutcome
 
@@ -103,13 +104,16 @@ class Publisher:
             return None
         if self._workspace is None:
             return "the session's workspace is gone"
+        if self._target is not None:
+            take_in(self._context.store, open_repository(self._context.repository.root), self._target)
         variables = {
             "worktree": self._context.record.id,
             "session_id": self._context.record.id,
             "source_branch": self._context.record.branch,
             "target_branch": self._target or "",
         }
-        self.phase = run_phase(
-            self._context, "merge", phase, self._workspace, scope.child({"merge": variables})
-        )
+        with guarded(self._context, "merge"):
+            self.phase = run_phase(
+                self._context, "merge", phase, self._workspace, scope.child({"merge": variables})
+            )
         return self.phase.failure.message if self.phase.failure else None

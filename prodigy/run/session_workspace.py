@@ -64,7 +64,11 @@ class SessionWorkspace:
         found = cls(context, workspace, record.head_imported or context.store.base)
         if record.workspace_state == "in_use":
             with found.in_use("recovery") as station:
-                found.collect(station)
+                try:
+                    found.collect(station)
+                except ImportRefused as error:
+                    # The files stay; only commits that no one may take over are gone with their .git.
+                    context.bus.warn(f"commits in {workspace.path} cannot be taken over: {error.message}")
         return found
 
     @contextmanager

@@ -198,11 +198,23 @@ def remove(engine: Engine, container: str, volume: str | None) -> None:
 
     Raises SandboxFailure.
     """
+    if volume:
+        clear_work(engine, container)
     with contextlib.suppress(_Gone):
         _unless_gone(engine, engine.api.remove_container, container, force=True, v=True)
     if volume:
         with contextlib.suppress(_Gone):
             _unless_gone(engine, engine.api.remove_volume, volume)
+
+
+def clear_work(engine: Engine, container: str) -> None:
+    """Have the kernel empty the work directory of the overlay that a container has as its volume.
+
+    It leaves a whiteout there that belongs to root, so that a plain user could not delete the workspace.
+    The next mount removes what an earlier one left; the workspace is not written, so nothing new comes.
+    """
+    with contextlib.suppress(SandboxFailure):
+        engine.ask(engine.api.restart, container, timeout=0)
 
 
 class _Gone(Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.errors import SandboxFailure
-from prodigy.sandbox.docker.container import remove
+from prodigy.sandbox.docker.container import clear_work, remove
 from prodigy.sandbox.docker.engine import EngineRefused
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Leftover:
     name: str
     labels: dict[str, str]
     running: bool = False
+    overlay: bool = False
+    """Whether a container has an overlay volume."""
 
 
 def find_leftovers(engine: Engine, home: str) -> list[Leftover]:
@@ -60,11 +62,15 @@ def remove_leftovers(engine: Engine, leftovers: Iterable[Leftover]) -> list[str]
 def _container(found: dict[str, Any]) -> Leftover:
     names = found.get("Names") or [found["Id"]]
     labels = found.get("Labels") or {}
-    return Leftover("container", found["Id"], names[0].lstrip("/"), labels, found.get("State") == "running")
+    overlay = any(mount["Type"] == "volume" for mount in found.get("Mounts") or ())
+    running = found.get("State") == "running"
+    return Leftover("container", found["Id"], names[0].lstrip("/"), labels, running, overlay)
 
 
 def _remove(engine: Engine, leftover: Leftover) -> None:
     if leftover.kind == "container":
+        if leftover.overlay:
+            clear_work(engine, leftover.id)
         remove(engine, leftover.id, None)
         return
     request = engine.api.remove_volume if leftover.kind == "volume" else engine.api.remove_network
