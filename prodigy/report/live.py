@@ -81,6 +81,7 @@ class Live:
         self._console = Console(file=stream, force_terminal=True, no_color=not color, highlight=False)
         self._color = color
         self._verbosity = verbosity
+        self.shows_output = verbosity > 0
         self._progress = Progress()
         # The lock guards the state only; it is never held while writing, as the region's own
         # thread takes the console's lock first and this one second.
@@ -107,7 +108,7 @@ class Live:
 
     def output(self, phase: str | None, item: str | None, step: str | None, stream: str, line: str) -> None:  # noqa: ARG002 - the protocol's
         """Print a line of step output above the view, from ``-v`` on."""
-        if self._verbosity:
+        if self.shows_output:
             self._print([output_line(phase, item, line, color=self._color)])
 
     def pause(self) -> None:

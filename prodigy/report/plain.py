@@ -46,6 +46,7 @@ class Plain:
     def __init__(self, stream: TextIO, *, verbosity: int, color: bool) -> None:
         self._stream = stream
         self._verbosity = verbosity
+        self.shows_output = verbosity > 0
         self._color = color
         self._lock = Lock()
 
@@ -55,7 +56,7 @@ class Plain:
 
     def output(self, phase: str | None, item: str | None, step: str | None, stream: str, line: str) -> None:  # noqa: ARG002 - the protocol's
         """Write a line of step output, from ``-v`` on."""
-        if self._verbosity:
+        if self.shows_output:
             self._write([output_line(phase, item, line, color=self._color)])
 
     def pause(self) -> None:

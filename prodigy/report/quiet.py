@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Quiet:
     """Writes errors and nothing else."""
 
+    shows_output = False
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = Lock()

@@ -21,6 +21,10 @@ _SHOWS_CALLS = 2
 class Reporter(Protocol):
     """Shows events and step output. Callable from any thread; a closed stream never raises."""
 
+    @property
+    def shows_output(self) -> bool:
+        """Whether step output is shown at all; otherwise nobody need cut it into lines."""
+
     def handle(self, event: Event) -> None:
         """Show one event."""
 

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from prodigy.errors import ImportRefused, OverlayUnavailable, ProdigyError
+from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError
 from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers, save_leftovers
 from prodigy.run.phase import describe
@@ -104,13 +104,14 @@ class _Agent:
         context.stop.check()
         (effect,) = context.journal.intend(("workspace", job.name))
         workspace = context.workspaces.agent(job.name, self._template)
+        station = context.station(workspace.mount, phase="map", item=job.item_id, name=job.name)
         try:
-            with context.station(workspace.mount, phase="map", item=job.item_id, name=job.name) as station:
-                result = self._work(station, workspace)
+            return self._work(station, workspace)
         finally:
+            # Where the sandbox cannot be removed, it may still have the workspace: both stay.
+            station.close()
             workspace.remove()
             context.journal.settle(effect)
-        return result
 
     def _work(self, station: Station, workspace: Workspace) -> AgentResult:
         context, job = self._context, self._job
@@ -137,17 +138,27 @@ class _Agent:
 
     def _gather(self, station: Station, steps: ListResult) -> AgentResult:
         """Take the agent's commits and left-over changes before its sandbox goes."""
-        job, pipe = self._job, station.sandbox().pipe
-        imported = import_commits(self._context.store, pipe, job.base, self._ref, claimed=steps.head)
-        moved = imported.head != job.base
+        job = self._job
+        try:
+            imported = import_commits(
+                self._context.store, station.sandbox().pipe, job.base, self._ref, claimed=steps.head
+            )
+            uncommitted = None if steps.dirty == 0 else self._save_leftovers(station, steps)
+        except (ImportRefused, GitFailed) as error:
+            if steps.failure is None:
+                raise
+            # The step's own failure came first, and explains more.
+            bus = self._context.bus.at(phase="map", item=job.item_id)
+            bus.warn(f"what the agent did cannot be taken over: {error.message}")
+            return AgentResult(job=job, failure=steps.failure)
         return AgentResult(
             job=job,
             failure=steps.failure,
-            head=imported.head if moved else None,
+            head=imported.head if imported.head != job.base else None,
             commits=imported.commits,
             files=tuple(change.path.decode(errors="surrogateescape") for change in imported.files),
             output=_value(steps.output),
-            uncommitted=None if steps.dirty == 0 else self._save_leftovers(station, steps),
+            uncommitted=uncommitted,
         )
 
     def _save_leftovers(self, station: Station, steps: ListResult) -> dict[str, Any] | None:

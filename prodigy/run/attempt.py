@@ -139,7 +139,7 @@ def _call(step: Step, number: int, place: Place, scope: Scope, *, survey: bool) 
         timeout=min(budget, default=None),
         stdout=_log(place, step, number, "out"),
         stderr=_log(place, step, number, "err"),
-        on_line=place.bus.output,
+        on_line=place.bus.on_line,
         survey=survey,
     )
 

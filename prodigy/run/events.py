@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prodigy.values import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prodigy.state.journal import Journal
 
 
 class Watcher(Protocol):
     """Shows events as they happen; the readers in ``report`` are such."""
+
+    @property
+    def shows_output(self) -> bool:
+        """Whether lines of steps' output are of use."""
 
     def handle(self, event: Event) -> None:
         """Take one event."""
@@ -62,7 +68,12 @@ class Bus:
             self.warnings.append(message)
         self.emit("warning", message=message)
 
-    def output(self, stream: str, line: str) -> None:
+    @property
+    def on_line(self) -> Callable[[str, str], None] | None:
+        """What takes the lines of a step's output; None where nobody looks at them."""
+        return self._output if self.watcher.shows_output else None
+
+    def _output(self, stream: str, line: str) -> None:
         """Show one line of a step's output; lines are kept in logs, not as events."""
         with self._lock:
             self.watcher.output(self.phase or "", self.item, self.step or "", stream, line)

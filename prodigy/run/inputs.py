@@ -128,7 +128,7 @@ class _Reader:
                 timeout=spec.timeout,
                 stdout=logs / "input.out",
                 stderr=logs / "input.err",
-                on_line=bus.output,
+                on_line=bus.on_line,
             )
         )
         if outcome.kind is not None:
