@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from benchmarks.finding import Finding
@@ -36,8 +35,8 @@ def measure(place: Path) -> Iterator[Finding]:
 
     def run() -> None:
         nonlocal peak
-        out, peak = program.measured(workflow, "--sandbox", "host")
-        if json.loads(out)["items"]["successful"] != ITEMS:
+        document, peak = program.peak(workflow, "--sandbox", "host")
+        if document["items"]["successful"] != ITEMS:
             raise SystemExit("an agent failed")
 
     seconds = timed(run)

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHON = sys.executable
+_LAUNCHER = """\
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+"""A small process to be started from: the kernel counts what the starting one had as the started one's."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +37,28 @@ class Program:
 
     def run(self, workflow: Path, *options: str) -> dict[str, Any]:
         """Run a workflow to its end, which must be a success; return what it says of itself."""
-        document: dict[str, Any] = json.loads(self.measured(workflow, *options)[0])
+        document: dict[str, Any] = json.loads(self._finished(self._command(workflow, options)).stdout)
         return document
 
-    def measured(self, workflow: Path, *options: str) -> tuple[bytes, int]:
-        """As ``run``; return its output as it is, and the most memory it had, in bytes."""
-        command = [PYTHON, "-m", "prodigy", "run", str(workflow), "--no-merge", "--json", "-q", *options]
+    def peak(self, workflow: Path, *options: str) -> tuple[dict[str, Any], int]:
+        """As ``run``; return besides the most memory it had, in bytes."""
+        done = self._finished([PYTHON, "-c", _LAUNCHER, *self._command(workflow, options)])
+        return json.loads(done.stdout), int(done.stderr.splitlines()[-1]) * 1024
+
+    def _command(self, workflow: Path, options: tuple[str, ...]) -> list[str]:
+        return [PYTHON, "-m", "prodigy", "run", str(workflow), "--no-merge", "--json", "-q", *options]
+
+    def _finished(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PRODIGY_HOME": str(self.home)}
-        with subprocess.Popen(
-            command, cwd=self.repository, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        ) as process:
-            out = process.stdout.read() if process.stdout else b""
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
-        return out, usage.ru_maxrss * 1024
+        done = subprocess.run(
+            command,
+            cwd=self.repository,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"prodigy failed with exit code {done.returncode}: {done.stderr}")
+        return done
