@@ -107,7 +107,7 @@ def _merge(merge: MergeOutcome, target: str | None) -> str:
     words = {
         "merged": f"merged{into} as {str(merge.commit)[:_HASH]}",
         "declined": "no: declined",
-        "not_asked": "no: nobody was there to ask",
+        "not_asked": "not asked",
         "disabled": "no: switched off",
         "nothing": "nothing to merge",
         "refused": "refused",

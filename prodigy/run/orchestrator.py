@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RunStatus = Literal["success", "partial", "failed", "interrupted"]
 _EXIT = {"success": 0, "partial": 4, "failed": 1}
+_ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 
 class Orchestrator:
@@ -149,7 +150,8 @@ class Orchestrator:
         publisher = Publisher(self._context, self._workspace)
         if status not in ("success", "partial"):
             has_work = self._context.store.head() != self._context.store.base
-            return MergeOutcome(status="not_asked", command=publisher.command if has_work else None)
+            command = publisher.command if has_work else None
+            return MergeOutcome(status="not_asked", reason=f"the run {_ENDED[status]}", command=command)
         failed = self._map.count("failed") if self._map else 0
         with_tolerated = len(self._tolerated())
         merge = publisher.offer(self._approve, self._scope, failed, with_tolerated)

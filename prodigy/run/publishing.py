@@ -63,8 +63,11 @@ class Publisher:
         if mode == "ask":
             answer = approve(self._question(shown, failed, tolerated), shown.risky)
             if not answer:
-                status = "not_asked" if answer is None else "declined"
-                return MergeOutcome.model_validate({"status": status, "command": self.command})
+                if answer is None:
+                    return MergeOutcome(
+                        status="not_asked", reason="there is no terminal to ask at", command=self.command
+                    )
+                return MergeOutcome(status="declined", command=self.command)
             # While the question stood, the workspace was open to visits.
             self.catch_up()
         return self.merge(scope)

@@ -45,10 +45,11 @@ class HostPaths:
     def require(self, directory: Path) -> None:
         """Check with the engine that ``directory`` is the same there. Raises EngineUnavailable."""
         directory.mkdir(parents=True, exist_ok=True)
+        host = self.translate(directory)
         probe = directory / f".seen-{secrets.token_hex(8)}"
         probe.mkdir()
         try:
-            visible = self._visible(self.translate(probe))
+            visible = self._visible(host / probe.name)
         finally:
             probe.rmdir()
         if not visible:
@@ -92,7 +93,8 @@ class HostPaths:
             found: dict[str, Any] = self._engine.ask(self._engine.api.inspect_container, name)
         except SandboxFailure:
             return None
-        mounts = [mount for mount in found.get("Mounts", ()) if mount.get("Source")]
+        # A volume has a place on the host too, but the engine does not let another container bind it so.
+        mounts = [mount for mount in found.get("Mounts", ()) if mount.get("Type") == "bind"]
         return [(Path(mount["Source"]), Path(mount["Destination"])) for mount in mounts]
 
 
