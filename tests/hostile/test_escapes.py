@@ -100,8 +100,10 @@ ITEMS = {
     "huge": ("truncate -s 1G items.json", "larger"),
     "deep": ("python3 -c 'print(\"[\" * 100000)' >items.json", ""),
     "bomb": (
-        "{ echo 'b0: &b0 [x,x,x,x,x,x,x,x,x]'; for n in $(seq 9); do"
-        ' echo "b$n: &b$n [*b$((n-1)),*b$((n-1))]"; done; } >items.json',
+        (
+            "{ echo 'b0: &b0 [x,x,x,x,x,x,x,x,x]'; for n in $(seq 9); do"
+            ' echo "b$n: &b$n [*b$((n-1)),*b$((n-1))]"; done; } >items.json'
+        ),
         "",
     ),
 }

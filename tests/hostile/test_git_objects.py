@@ -59,9 +59,9 @@ HISTORY = {
     "amended-base": refused("git commit -q --amend -m other", "history"),
     "behind-base": refused("git reset -q --hard HEAD~1", "history"),
     "below-base": refused("git reset -q --hard HEAD~2; echo x >x; git add -A; git commit -qm x", "history"),
-    "head-is-blob": refused("git rev-parse HEAD:README.md >.git/HEAD"),
-    "head-is-tag": refused(
-        "echo t >t && git add -A && git commit -qm t && git tag -am t t && git rev-parse t >.git/HEAD"
+    "head-is-blob": refused("sha=$(git rev-parse HEAD:README.md); echo $sha >.git/HEAD"),
+    "head-is-tag": Attack(
+        "echo t >t; git add -A; git commit -qm t; git tag -am t t; sha=$(git rev-parse t); echo $sha >.git/HEAD"
     ),
     "head-is-junk": refused("head -c 100000 /dev/zero | tr '\\0' a >.git/HEAD"),
     "head-loops": refused(

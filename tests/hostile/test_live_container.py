@@ -25,19 +25,11 @@ REFUSED = {
     "unshare-mount": "unshare -m true",
     "unshare-user": "unshare -U -r true",
     "sysrq": "echo h >/proc/sysrq-trigger",
-    "kernel-setting": "echo 1 >/proc/sys/kernel/panic",
     "core-pattern": "echo x >/proc/sys/kernel/core_pattern",
     "device": "mknod /tmp/disk b 254 0",
-    "root-file": "touch /file",
-    "etc": "echo x >>/etc/passwd",
-    "usr": "rm /usr/bin/git",
     "owner": "cp /bin/sh /tmp/s; chown 0 /tmp/s",
-    "sudo": "su -c true",
     "engine": "test -e /var/run/docker.sock -o -e /run/docker.sock -o -e /run/containerd",
     "memory-of-others": "cat /proc/kcore | head -c 1 | grep -q .",
-    "chroot": "chroot / true",
-    "hostname": "hostname other",
-    "clock": "date -s 2001-01-01",
     "route-out": "python3 -c 'import socket; socket.create_connection((\"1.1.1.1\", 53), 3)'",
     "other-interface": "ls /sys/class/net | grep -v '^lo$'",
     "raw-socket": "python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)'",
@@ -133,19 +125,10 @@ def test_exactly_one_mount(held: Held) -> None:
         "/usr/sbin/docker-init",
     }
     assert {place for place, _ in real} <= runtime, real
-    writable = {place for _, place, _, options, *_ in kinds if options.split(",")[0] == "rw"}
-    shown = {
-        "/workspace",
-        "/tmp",
-        "/run",
-        "/home/prodigy",
-        "/dev",
-        "/dev/pts",
-        "/dev/shm",
-        "/dev/mqueue",
-        "/proc",
-    }
-    assert writable <= shown | {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}, writable - shown
+    writable = held.run(
+        "while read -r _ p _; do [ -d $p ] && [ -w $p ] && echo $p; done </proc/mounts; true"
+    ).split()
+    assert set(writable) == {"/workspace", "/tmp", "/run", "/home/prodigy", "/dev/shm", "/dev/mqueue"}
 
 
 def test_the_main_repository_is_not_there(held: Held) -> None:
