@@ -163,9 +163,8 @@ class _Agent:
 
     def _save_leftovers(self, station: Station, steps: ListResult) -> dict[str, Any] | None:
         pipe = station.sandbox().pipe
-        # A git that did not answer when the step had ended gets a last chance, not as long a one.
-        silent = steps.failure is not None and steps.failure.kind is ErrorKind.SANDBOX
-        paths = tuple(sorted(list_leftovers(pipe, timeout=10.0 if silent else 120.0)))
+        # A git that did not count them when the step had ended gets a last chance, not as long a one.
+        paths = tuple(sorted(list_leftovers(pipe, timeout=30.0 if steps.dirty is None else 120.0)))
         if not paths:
             return None
         patch = self._context.directory / "artifacts" / f"{self._job.name}.uncommitted.patch"
