@@ -196,7 +196,9 @@ class Arena:
         """Have the template of the base made, so that it can be compared."""
         self.prodigy("run", self.flow([{"shell": "true"}], [{"id": "first"}]), code=0)
 
-    def fight(self, attacks: dict[str, Attack], *arguments: str, held: bool = True, **step: Any) -> Battle:
+    def fight(
+        self, attacks: dict[str, Attack], *arguments: str, held: bool = True, pids: int = 1024, **step: Any
+    ) -> Battle:
         """Run every attack as one item, beside a sibling that is under way from the first to the last.
 
         ``held``: whether that sibling waits for the last of them.
@@ -207,7 +209,7 @@ class Arena:
             name: attack.script for name, attack in attacks.items()
         }
         items = [{"id": name, "script": self.fill(script, name)} for name, script in scripts.items()]
-        flow = self.flow([{"shell": 'bash -c "${item.script}"', **step}], items)
+        flow = self.flow([{"shell": 'bash -c "${item.script}"', **step}], items, sandbox={"pids": pids})
         live = Live(self.prodigy.start("run", flow, "--json", *arguments))
         try:
             live.wait_until(lambda lines: sum(map(bool, map(ENDED.search, lines))) == len(attacks), 280)

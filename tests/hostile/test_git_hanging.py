@@ -10,8 +10,9 @@ pytestmark = pytest.mark.docker
 
 REPORTED = 200.0
 """Seconds: what a step's report and the import may take where git does not answer."""
+ENDS = ("import", "sandbox", "command")
 FIFOS = {
-    f"fifo-{path.rsplit('/')[-1]}": Attack(f"rm -rf .git/{path}; mkfifo .git/{path}", ("import", "sandbox"))
+    f"fifo-{path.rsplit('/')[-1]}": Attack(f"rm -rf .git/{path}; mkfifo .git/{path}", ENDS)
     for path in ("HEAD", "config", "packed-refs", "refs/heads/work")
 }
 ATTACKS = {

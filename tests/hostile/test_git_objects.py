@@ -61,7 +61,7 @@ HISTORY = {
     "below-base": refused("git reset -q --hard HEAD~2; echo x >x; git add -A; git commit -qm x", "history"),
     "head-is-blob": refused("sha=$(git rev-parse HEAD:README.md); echo $sha >.git/HEAD"),
     "head-is-tag": Attack(
-        "echo t >t; git add -A; git commit -qm t; git tag -am t t; sha=$(git rev-parse t); echo $sha >.git/HEAD"
+        "echo t >t; git add -A; git commit -qm t; git tag -am t t; s=$(git rev-parse t); echo $s >.git/HEAD"
     ),
     "head-is-junk": refused("head -c 100000 /dev/zero | tr '\\0' a >.git/HEAD"),
     "head-loops": refused(

@@ -32,7 +32,7 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
     arena = Arena(tmp_path_factory.mktemp("timeouts"))
     attacks = {name: Attack(script, ENDED) for name, script in STUBBORN.items()}
     handler = {"steps": [{"shell": "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' >&2"}], "fail_workflow": True}
-    return arena.fight(attacks, "--max-parallel", "7", held=False, timeout=4, on_failure=handler)
+    return arena.fight(attacks, "--max-parallel", "7", held=False, pids=100, timeout=4, on_failure=handler)
 
 
 @pytest.mark.parametrize("name", STUBBORN)
