@@ -22,7 +22,7 @@ demo: venv images ## Set everything up and run a MapReduce workflow over this re
 	@tools/demo
 
 test: venv images ## Set everything up and run every test (ARGS='...' is handed to pytest)
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: venv ## Check style, types, layers and scripts
 	@$(BIN)/ruff check

@@ -15,6 +15,17 @@ from tests.support.repositories import Repository
 __all__ = ["containers"]
 
 
+LONGEST = ("test_git_hanging", "test_shell_safety", "test_timeouts", "test_cleanup", "test_merging")
+"""Modules that must begin early, or the whole run waits for them at its end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     """A user's repository with one commit."""

@@ -67,7 +67,9 @@ class SessionWorkspace:
                 try:
                     found.collect(station)
                 except ImportRefused as error:
-                    # The files stay; only commits that no one may take over are gone with their .git.
+                    if error.kind is not ErrorKind.IMPORT:
+                        raise  # good commits that do not fit: a person may still make them fit
+                    # The files stay; only what no git should read is gone with its .git.
                     context.bus.warn(f"commits in {workspace.path} cannot be taken over: {error.message}")
         return found
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREPARE_LIMIT = 60.0
 """Seconds a step may take to begin: storing its input and asking for HEAD."""
-REPORT_LIMIT = 120.0
+REPORT_LIMIT = 60.0
 """Seconds the report may take once the command has ended: a hostile repository can hang git."""
 EARLY_LIMIT = 4 << 20
 """Bytes of output held back until the report of the beginning has come."""
