@@ -45,7 +45,7 @@ class Place:
     environment: Mapping[str, str]
     interpreter: str = "auto"
     guarded: str = ""
-    """The main repository's path: output that names it is explained."""
+    """The main repository's path where steps cannot see it: output that names it is explained."""
     deadline: float | None = None
     """Monotonic time at which the phase or the run is over."""
     survey: bool = False

@@ -67,7 +67,6 @@ class RunContext:
             network=self.plan.settings.network,
             limits=self.plan.limits,
             stop_grace=self.plan.settings.stop_grace,
-            guarded=(str(self.repository.root),),
         )
         bus = self.bus.at(phase=phase, item=item or None)
         return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
@@ -125,7 +124,7 @@ class RunContext:
             worktree=str(worktree),
             environment=self.environment(phase, station.sandbox().root, item_id),
             interpreter=self.plan.settings.interpreter,
-            guarded=str(self.repository.root),
+            guarded=str(self.repository.root) if self.plan.sandbox == "docker" else "",
             deadline=self.deadline(timeout),
             survey=survey,
         )

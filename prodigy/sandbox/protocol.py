@@ -43,8 +43,6 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     stop_grace: float = 10.0
     """Seconds between TERM and KILL."""
-    guarded: tuple[str, ...] = ()
-    """Host paths whose appearance in a step's output is explained to the user (the main repository)."""
 
 
 @dataclass(frozen=True, slots=True)
