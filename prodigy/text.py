@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 _UNSAFE = re.compile(
     r"""
@@ -39,3 +41,15 @@ def printable_lines(text: str) -> str:
 def printable(text: str) -> str:
     """As ``printable_lines``, on one line: line ends become blanks."""
     return printable_lines(text).replace("\n", " ")
+
+
+_BRIEF = 40
+"""Characters of a work item that are shown beside its id."""
+
+
+def item_name(item_id: str, item: Any) -> str:
+    """Name a work item for people: an id made of a hash says nothing, so the item stands beside it."""
+    if not item_id.startswith("h-"):
+        return printable(item_id)
+    text = printable(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False))
+    return f"{item_id} {text if len(text) <= _BRIEF else text[: _BRIEF - 1] + '…'}"

@@ -144,7 +144,7 @@ def _rows(progress: Progress, now: datetime, height: int) -> list[RenderableType
         rows.append(_activity(progress.phase or "", progress.steps, now))
     room = max(height - _FIXED_ROWS, 1)
     agents = list(progress.agents.items())
-    rows += [_activity(item, activity, now) for item, activity in agents[:room]]
+    rows += [_activity(activity.name or item, activity, now) for item, activity in agents[:room]]
     if len(agents) > room:
         rows.append(_row(f"  … and {len(agents) - room} more agents", "dim"))
     rows += [_row(f"  ! {printable(text)}", "yellow") for text in progress.warnings]

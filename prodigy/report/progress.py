@@ -22,6 +22,8 @@ class Activity:
 
     since: datetime
     step: str = "starting"
+    name: str = ""
+    """What people call the agent's item."""
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class Progress:
             case "queue_depth_changed":
                 self.queue = {key: value for key, value in data.items() if isinstance(value, int)}
             case "agent_started":
-                self.agents[str(event.item)] = Activity(event.at)
+                self.agents[str(event.item)] = Activity(event.at, name=str(data.get("name") or event.item))
             case "agent_completed" | "agent_failed":
                 self.agents.pop(str(event.item), None)
 

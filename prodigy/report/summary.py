@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.report.paint import paint
 from prodigy.report.units import duration, plural
-from prodigy.text import printable
+from prodigy.text import item_name, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,12 +74,14 @@ def _items(items: dict[str, int]) -> str:
 
 def _failed(item: ItemResult) -> str:
     error = item.error
-    text = f"{item.item_id} ({error.kind}): {error.message}" if error else item.item_id
+    name = item_name(item.item_id, item.item)
+    text = f"{name} ({error.kind}): {error.message}" if error else name
     if error and error.step:
         text += f" [{error.step}]"
     if item.conflict:
         ours, theirs = (str(item.conflict.get(side))[:_HASH] for side in ("ours", "theirs"))
-        text += f"; {theirs} conflicts with {ours} in {_names(item.conflict.get('files'))}"
+        if theirs not in text:
+            text += f"; {theirs} conflicts with {ours} in {_names(item.conflict.get('files'))}"
     if item.ref:
         text += f"; kept as {item.ref}"
     return _row("failed", text)

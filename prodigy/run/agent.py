@@ -11,6 +11,7 @@ from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers, save_leftovers
 from prodigy.run.phase import describe
 from prodigy.run.steps import ListResult, run_steps
+from prodigy.text import item_name
 from prodigy.values import ErrorKind, Frozen, StepFailure
 from prodigy.workflow.models import Phase
 from prodigy.workflow.scope import Scope
@@ -126,6 +127,7 @@ class _Agent:
         )
         bus.emit(
             "agent_started",
+            name=item_name(job.item_id, job.item),
             index=job.index,
             attempt=job.attempt,
             worktree=place.worktree,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodigy.text import printable, printable_lines
+from prodigy.text import item_name, printable, printable_lines
 
 HOSTILE = st.text(
     st.one_of(
@@ -56,3 +56,16 @@ def test_known_tricks(text, shown):
 
 def test_lines_are_kept_where_wanted():
     assert printable_lines("one\x1b[2J\ntwo\u2028three") == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize(
+    ("item_id", "item", "name"),
+    [
+        ("h-0123456789ab", "src/a.py", "h-0123456789ab src/a.py"),
+        ("h-0123456789ab", {"k": [1]}, 'h-0123456789ab {"k": [1]}'),
+        ("h-0123456789ab", "\x1b[31m" + "x" * 50, f"h-0123456789ab {'x' * 39}…"),
+        ("a.py", {"id": "a.py"}, "a.py"),
+    ],
+)
+def test_an_item_is_named_by_more_than_a_hash(item_id: str, item: object, name: str) -> None:
+    assert item_name(item_id, item) == name
