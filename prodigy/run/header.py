@@ -21,6 +21,9 @@ def header(context: RunContext) -> list[tuple[str, str]]:
         ("base", record.base[:12]),
         ("target", record.target or "none: HEAD is detached, merging needs --into BRANCH"),
     ]
+    flow = context.plan.workflow
+    said = [("version", flow.version), ("description", flow.description)]
+    rows[:0] = [(label, text) for label, text in said if text]
     return rows + settings(context.plan, context.machine) + notes(context.plan, context.repository)
 
 

@@ -72,8 +72,11 @@ def prepare(plan: Plan, home: Path) -> Machine:
     images = Images(engine, home / "images")
     info = images.resolve(plan.settings.image)
     facts = images.probe(plan.settings.image or info.reference)
-    if plan.settings.interpreter == "bash" and "bash" not in facts.programs:
-        raise ImageUnavailable(f"the image {info.reference} has no bash, which `interpreter: bash` asks for")
+    shell = plan.settings.interpreter
+    if shell.endswith("bash") and "bash" not in facts.programs:
+        raise ImageUnavailable(
+            f"the image {info.reference} has no bash, which `interpreter: {shell}` asks for"
+        )
     if plan.uses_claude and "claude" not in facts.programs:
         raise ImageUnavailable(
             f"the image {info.reference} does not hold the program claude, which the workflow's steps run",
