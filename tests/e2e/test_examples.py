@@ -18,9 +18,10 @@ MODULES = {
 }
 
 
-def readme_workflow() -> str:
-    blocks = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    return next(block for block in blocks if block.startswith("# count.yml"))
+def workflow(page: str, beginning: str) -> str:
+    """The workflow a page shows that begins so."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / page).read_text(encoding="utf-8"), re.DOTALL)
+    return next(block for block in blocks if block.startswith(beginning))
 
 
 @pytest.mark.docker
@@ -43,11 +44,24 @@ def test_the_demo_outlines_every_module(ground: Ground) -> None:
 def test_the_workflow_of_the_readme_runs(ground: Ground) -> None:
     ground.repository.commit({"a.md": "one two\n", "b c.md": "three\n", "README.md": ""}, "texts")
 
-    ground.run(readme_workflow(), "-y", code=0)
+    ground.run(workflow("README.md", "# count.yml"), "-y", code=0)
 
     assert ground.repository.show("counts/all").split("\n") == ["0 README.md", "2 a.md", "1 b c.md"]
     subjects = ground.repository.git("log", "--format=%s").splitlines()
     assert subjects[0] == "Gather 3 counts"
+
+
+@pytest.mark.docker
+def test_the_workflows_of_the_guide_run(ground: Ground) -> None:
+    makefile = "format:\n\techo formatted > shop/cart.py\n"
+    ground.repository.commit({"Makefile": makefile, "shop/cart.py": "x=1\n", "shop/bare.py": "y=2\n"}, "code")
+    guide = "docs/workflows.md"
+
+    ground.run(workflow(guide, "name: tidy"), "-y", code=0)
+    ground.run(workflow(guide, "name: headers"), "-y", code=0)
+
+    assert ground.repository.show("shop/cart.py") == "# Copyright Example Inc.\nformatted"
+    assert ground.repository.show("headers.txt") == "2 of 2 files"
 
 
 def test_every_example_is_valid_without_warnings(ground: Ground) -> None:
