@@ -32,7 +32,6 @@ class Progress:
 
     started: datetime | None = None
     phase: str | None = None
-    phase_since: datetime | None = None
     finished_phases: list[tuple[str, str]] = field(default_factory=list)
     steps: Activity | None = None
     agents: dict[str, Activity] = field(default_factory=dict)
@@ -47,7 +46,7 @@ class Progress:
             case "job_started":
                 self.started = event.at
             case "phase_started":
-                self.phase, self.phase_since, self.steps = event.phase, event.at, None
+                self.phase, self.steps = event.phase, None
             case "phase_completed":
                 self.finished_phases.append((str(event.phase), str(data.get("status"))))
                 self.phase, self.steps = None, None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError
 from prodigy.git.importing import import_commits
-from prodigy.git.leftovers import list_leftovers, save_leftovers
-from prodigy.run.phase import describe
+from prodigy.git.leftovers import list_leftovers
+from prodigy.run.phase import describe, save_uncommitted
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.text import item_name
 from prodigy.values import ErrorKind, Frozen, StepFailure
@@ -164,14 +164,12 @@ class _Agent:
         )
 
     def _save_leftovers(self, station: Station, steps: ListResult) -> dict[str, Any] | None:
-        pipe = station.sandbox().pipe
         # A git that did not count them when the step had ended gets a last chance, not as long a one.
-        paths = tuple(sorted(list_leftovers(pipe, timeout=30.0 if steps.dirty is None else 120.0)))
+        limit = 30.0 if steps.dirty is None else 120.0
+        paths = tuple(sorted(list_leftovers(station.sandbox().pipe, timeout=limit)))
         if not paths:
             return None
-        patch = self._context.directory / "artifacts" / f"{self._job.name}.uncommitted.patch"
-        patch.parent.mkdir(parents=True, exist_ok=True)
-        save_leftovers(pipe, patch)
+        patch = save_uncommitted(self._context, self._job.name, station)
         files = [path.decode(errors="replace") for path in paths[:_SHOWN_LEFTOVERS]]
         bus = self._context.bus.at(phase="map", item=self._job.item_id)
         bus.emit("uncommitted_saved", files=files, patch=str(patch))

@@ -26,7 +26,7 @@ def describe_plan(plan: Plan, repository: UserRepository) -> dict[str, Any]:
         "base_commit": repository.head,
         "target": repository.branch,
         "settings": [list(row) for row in settings(plan, None) + notes(plan, repository)],
-        "phases": [_phase(plan, name, phase) for name, phase in plan.phases()],
+        "phases": [_phase(plan, name, phase) for name, phase in plan.workflow.phases().items()],
         "items": _items(plan, plan.workflow.map, base) if plan.workflow.map else None,
         "claude_steps": sum(step.claude is not None for step in plan.steps()),
         "merge": {"ask": "asked at the end", "yes": "without a question", "never": "never"}[plan.merge],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prodigy.run.context import RunContext
+    from prodigy.run.pool import Pool
     from prodigy.workflow.models import MapPhase
     from prodigy.workflow.scope import Scope
 
@@ -113,7 +114,7 @@ class MapPhaseRunner:
     def _run_agents(self, results: list[ItemResult]) -> None:
         context = self._context
         template = get_template(context.store, self._base, context.machine.owner)
-        pool = ThreadPool(context.plan.max_parallel)
+        pool: Pool = ThreadPool(context.plan.max_parallel)
         deadline = context.deadline(None)
 
         def jobs() -> Iterator[AgentJob]:

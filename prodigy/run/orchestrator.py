@@ -52,16 +52,13 @@ class Orchestrator:
         merge = MergeOutcome(status="not_asked")
         try:
             self._workspace = SessionWorkspace.create(context)
-            done = self._standard(flow.commands) if flow.commands else self._mapreduce()
+            done = self._phase("commands", flow.commands, self._scope) if flow.commands else self._mapreduce()
             status = self._status(done)
             merge = self._merge(status)
         except ProdigyError as error:
             self._error = self._error or error.message
             status = "interrupted" if context.stop.requested else "failed"
         return self._result(status, merge)
-
-    def _standard(self, commands: Phase) -> bool:
-        return self._phase("commands", commands, self._scope)
 
     def _mapreduce(self) -> bool:
         flow = self._context.plan.workflow

@@ -111,7 +111,7 @@ def _fetch(
         if steps.dirty != 0:
             leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
         if leftovers and (final or steps.failure is not None):
-            return _Fetched(steps, leftovers, _save(context, name, station))
+            return _Fetched(steps, leftovers, save_uncommitted(context, name, station))
     except (ImportRefused, GitFailed) as error:
         message = f"what the phase did cannot be taken over: {error.message}"
         if steps.failure is not None:
@@ -122,7 +122,11 @@ def _fetch(
     return _Fetched(steps, leftovers)
 
 
-def _save(context: RunContext, name: str, station: Station) -> Path:
+def save_uncommitted(context: RunContext, name: str, station: Station) -> Path:
+    """Keep what a workspace has uncommitted as a patch among the session's artifacts.
+
+    Raises ImportRefused when its git fails, GitFailed when the patch would be too large.
+    """
     patch = context.directory / "artifacts" / f"{name}.uncommitted.patch"
     patch.parent.mkdir(parents=True, exist_ok=True)
     save_leftovers(station.sandbox().pipe, patch)

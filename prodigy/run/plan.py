@@ -13,7 +13,7 @@ from prodigy.workflow.models import SandboxSettings, Workflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prodigy.workflow.models import Phase, Step
+    from prodigy.workflow.models import Step
 
 SandboxKind = Literal["docker", "host"]
 
@@ -46,22 +46,9 @@ class Plan(Frozen):
         """The limits of each container."""
         return Limits(cpus=self.settings.cpus, memory=self.settings.memory, pids=self.settings.pids)
 
-    def phases(self) -> Iterator[tuple[str, Phase]]:
-        """Every phase the file has, with its name, in the order they run."""
-        flow = self.workflow
-        agents = flow.map.agent_template if flow.map else None
-        named = (
-            ("commands", flow.commands),
-            ("setup", flow.setup),
-            ("map", agents),
-            ("reduce", flow.reduce),
-            ("merge", flow.merge),
-        )
-        return ((name, phase) for name, phase in named if phase is not None)
-
     def steps(self) -> Iterator[Step]:
         """Every step of every phase, handlers' steps included."""
-        pending = [step for _, phase in self.phases() for step in phase.steps]
+        pending = [step for phase in self.workflow.phases().values() for step in phase.steps]
         while pending:
             step = pending.pop(0)
             yield step

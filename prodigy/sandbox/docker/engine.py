@@ -53,11 +53,8 @@ class EngineFacts:
     source: str
     rootless: bool
     podman: bool
-    user_namespaces: bool
-    """The engine maps users by itself (``userns-remap``)."""
     cgroup_version: str
     security: tuple[str, ...]
-    runtimes: tuple[str, ...]
     missing_limits: tuple[str, ...]
     """Limits this engine cannot enforce."""
     cpus: int
@@ -221,10 +218,8 @@ def _facts(endpoint: Endpoint, version: dict[str, Any], info: dict[str, Any]) ->
         source=endpoint.source,
         rootless=any("rootless" in option for option in security),
         podman=podman,
-        user_namespaces=any("userns" in option for option in security),
         cgroup_version=str(info.get("CgroupVersion", "1")),
         security=security,
-        runtimes=tuple(sorted(info.get("Runtimes") or ())),
         missing_limits=tuple(limit for limit, key in limits.items() if not info.get(key, True)),
         cpus=int(info.get("NCPU", 0)),
         memory=int(info.get("MemTotal", 0)),

@@ -44,7 +44,7 @@ def test_a_plan_survives_storage() -> None:
 
 def test_every_phase_is_listed_in_order() -> None:
     plan = make_plan(_workflow(MAPREDUCE), "flow.yml", Overrides())
-    assert [name for name, _ in plan.phases()] == ["setup", "map", "reduce"]
+    assert list(plan.workflow.phases()) == ["setup", "map", "reduce"]
 
 
 def test_handlers_count_as_steps() -> None:
