@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from prodigy.errors import UsageError
 from prodigy.sandbox.protocol import Limits
 from prodigy.values import Frozen
-from prodigy.workflow.models import SandboxSettings, Workflow
+from prodigy.workflow.models import Workflow
+from prodigy.workflow.sandbox_settings import SandboxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from prodigy.errors import WorkflowInvalid
 from prodigy.workflow import spellings
 from prodigy.workflow.check import check_uses
+from prodigy.workflow.claude_settings import ClaudeSettings
 from prodigy.workflow.environment import render_env
 from prodigy.workflow.findings import Findings
 from prodigy.workflow.map_reader import MapReader
-from prodigy.workflow.models import ClaudeSettings, Phase, SandboxSettings, Workflow
+from prodigy.workflow.models import Phase, Workflow
 from prodigy.workflow.nodes import Mapping, Mark, Node, Scalar, Sequence
 from prodigy.workflow.reader import Reader
+from prodigy.workflow.sandbox_settings import SandboxSettings
 from prodigy.workflow.steps import StepReader, Use
 from prodigy.workflow.tree import build_tree
 

@@ -6,31 +6,16 @@ sizes bytes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from prodigy.values import Diagnostic, Frozen
-from prodigy.workflow.quantities import parse_duration, parse_size
-
-
-class Resolvable(NamedTuple):
-    """Marks a setting that may also be one ``$NAME``, resolved when the file is loaded."""
-
-    name: str = "env"
-
+from prodigy.values import Diagnostic
+from prodigy.workflow.claude_settings import ClaudeSettings
+from prodigy.workflow.fields import Duration, Model, Name, Resolvable
+from prodigy.workflow.sandbox_settings import SandboxSettings
 
 Mode = Literal["standard", "mapreduce"]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
-Name = Annotated[str, Field(max_length=100, min_length=1)]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class Model(Frozen):
-    """A part of a workflow. The docstring under a field is its documentation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Retry(Model):
@@ -169,34 +154,6 @@ class MapPhase(Model):
     """Agents at a time."""
     agent_template: Phase
     """What each agent does."""
-
-
-class SandboxSettings(Model):
-    """The containers that run the steps."""
-
-    image: Annotated[str, Field(min_length=1)] | None = None
-    """The image; prodigy's own unless given. It must hold git and a shell."""
-    network: Literal["none", "bridge"] = "none"
-    """Whether steps reach a network."""
-    cpus: Annotated[float, Field(gt=0, le=4096)] = 2.0
-    """Processors a container may use."""
-    memory: Size = 4 << 30
-    """Memory of a container; swap is never added."""
-    pids: Annotated[int, Field(ge=1, le=4_194_304)] = 1024
-    """Processes of a container."""
-    stop_grace: Duration = 10.0
-    """Between the polite signal and the final one."""
-    interpreter: Literal[
-        "auto", "bash", "sh", "/bin/bash", "/usr/bin/bash", "/bin/sh", "dash", "/bin/dash"
-    ] = "auto"
-    """The shell of shell steps; ``auto``: bash where the image has it, else sh."""
-
-
-class ClaudeSettings(Model):
-    """How Claude Code runs."""
-
-    credentials: Literal["env"] | None = None
-    """``env``: the credentials of prodigy's environment are given to the process."""
 
 
 class Workflow(Model):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from prodigy.workflow.fields import Model, Resolvable
 from prodigy.workflow.findings import Findings, suggestion
-from prodigy.workflow.models import Model, Resolvable
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 
 if TYPE_CHECKING:
