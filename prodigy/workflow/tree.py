@@ -32,7 +32,12 @@ def build_tree(text: str, findings: Findings) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        findings.error("P102", where, " ".join(filter(None, (error.problem, error.context))) or "not YAML")
+        if "nesting depth" in str(error.problem):  # the parser looks ahead, and has a bound of its own
+            findings.error("P104", where, f"nested deeper than {MAX_DEPTH} levels")
+        else:
+            findings.error(
+                "P102", where, " ".join(filter(None, (error.problem, error.context))) or "not YAML"
+            )
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         where = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
