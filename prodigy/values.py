@@ -114,6 +114,7 @@ class StepResult(Frozen):
     """What became of one step. ``path`` names it in its file, as ``map.agent_template[1]``."""
 
     path: str
+    id: str | None = None
     name: str
     kind: str
     status: StepStatus
@@ -125,6 +126,16 @@ class StepResult(Frozen):
     head_before: str | None = None
     head_after: str | None = None
     error: StepFailure | None = None
+    """Why it failed; also of a step whose failure was tolerated."""
+    tolerated_by: str | None = None
+    """What tolerated the failure: a handler, ``continue_on_error``, ``retry``, …"""
+    note: str | None = None
+    """What else is worth knowing, as that a handler made no commit."""
+    commits: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    tokens: dict[str, int] | None = None
+    claude_session_id: str | None = None
 
 
 class ItemResult(Frozen):

@@ -1,14 +1,18 @@
-"""One attempt of a step: render, execute, capture, check for a commit."""
+"""One attempt of a step: render, execute, take its results, commit for it, check for a commit."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import ImageUnavailable, Interrupted, SandboxFailure, StepError
-from prodigy.run.command import claude_environment, render
+from prodigy.run.captures import captured, parse_left
+from prodigy.run.command import render
+from prodigy.run.committing import auto_commit
+from prodigy.run.computing import StepComputer
+from prodigy.run.files import find_outputs, write_output
 from prodigy.run.streams import Streams
 from prodigy.sandbox.protocol import Call, Outcome
 from prodigy.text import printable
@@ -16,40 +20,17 @@ from prodigy.values import AttemptRecord, ErrorKind, StepFailure
 from prodigy.workflow.render import render_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from prodigy.run.events import Bus
-    from prodigy.run.station import Station
-    from prodigy.run.stop import Stop
-    from prodigy.state.journal import Journal
-    from prodigy.workflow.models import Step
+    from prodigy.run.place import Place
+    from prodigy.run.tracker import Snapshot
     from prodigy.workflow.scope import Scope
+    from prodigy.workflow.step import Step
 
 
 _SAID = 200
 """Characters of a failed command's last words that its failure repeats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a list of steps runs, and who is told."""
-
-    station: Station
-    bus: Bus
-    journal: Journal
-    stop: Stop
-    logs: Path
-    worktree: str
-    """The workspace's path on this machine, for people."""
-    environment: Mapping[str, str]
-    interpreter: str = "auto"
-    guarded: str = ""
-    """The main repository's path where steps cannot see it: output that names it is explained."""
-    deadline: float | None = None
-    """Monotonic time at which the phase or the run is over."""
-    survey: bool = False
-    """Whether the last step is to count what is left uncommitted."""
+_LEFT_LIMIT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +48,187 @@ class Attempt:
         record = self.record.model_copy(update={"error_kind": failure.kind, "error": failure.message})
         return replace(self, record=record, failure=failure)
 
+    @property
+    def exit_code(self) -> int | None:
+        """The command's exit code, or the one its failure stands for."""
+        return self.outcome.exit_code if self.outcome.exit_code is not None else self.record.exit_code
 
-def attempt(step: Step, number: int, place: Place, scope: Scope, *, survey: bool = False) -> Attempt:
-    """Run a step's command once; what went wrong is in the result, never raised.
 
-    On success the scope holds the step's values. Raises Interrupted when the run is stopped before.
-    """
-    started, clock = datetime.now(UTC), time.monotonic()
-    streams: Streams | None = None
-    failure: StepFailure | None = None
-    outcome, output = Outcome(exit_code=None), ""
-    try:
-        call = _call(step, number, place, scope, survey=survey)
-        outcome = place.station.run(call)
-        streams = Streams(outcome, _log(place, step, number, "out"), _log(place, step, number, "err"))
-        output = _publish(step, streams, scope)
-        if outcome.kind is not None:
-            failure = _failure(step, outcome.kind, _reason(outcome), outcome.exit_code)
-    except StepError as error:
-        failure = _failure(step, error.kind, error.message, outcome.exit_code)
-    except Interrupted:
-        failure = _failure(step, ErrorKind.CANCELLED, "stopped before it began", None)
-    except (SandboxFailure, ImageUnavailable) as error:
-        failure = _failure(step, ErrorKind.SANDBOX, error.message, None)
-    except OSError as error:
-        failure = _failure(
-            step, ErrorKind.SANDBOX, f"its output cannot be stored: {error}", outcome.exit_code
+class CommandAttempt:
+    """Runs a step's command once; what went wrong is in the result, never raised."""
+
+    def __init__(self, step: Step, number: int, place: Place, scope: Scope, *, survey: bool = False) -> None:
+        self._step = step
+        self._number = number
+        self._place = place
+        self._scope = scope
+        self._survey = survey
+        self._streams: Streams | None = None
+        self._outcome = Outcome(exit_code=None)
+        self._output = ""
+        self.head: str | None = None
+        """Where HEAD stands after it, when prodigy moved it itself."""
+        self.dirty: int | None = None
+
+    def run(self, before: Snapshot | None, start_head: str | None) -> Attempt:
+        """Execute; the scope then holds the step's values. ``before``: the state the step began with."""
+        started, clock = datetime.now(UTC), time.monotonic()
+        failure: StepFailure | None = None
+        try:
+            self._execute()
+            if self._outcome.kind is not None:
+                failure = self._failure(self._outcome.kind, _reason(self._outcome))
+            else:
+                self._results(before, start_head)
+        except StepError as error:
+            failure = self._failure(error.kind, error.message + (f" ({error.help})" if error.help else ""))
+        except Interrupted:
+            failure = self._failure(ErrorKind.CANCELLED, "stopped before it began")
+        except (SandboxFailure, ImageUnavailable) as error:
+            failure = self._failure(ErrorKind.SANDBOX, error.message)
+        except OSError as error:
+            failure = self._failure(ErrorKind.SANDBOX, f"its output cannot be stored: {error}")
+        record = AttemptRecord(
+            n=self._number,
+            started_at=started,
+            duration=time.monotonic() - clock,
+            exit_code=self._outcome.exit_code,
+            error_kind=failure.kind if failure else None,
+            error=failure.message if failure else None,
         )
-    record = AttemptRecord(
-        n=number,
-        started_at=started,
-        duration=time.monotonic() - clock,
-        exit_code=outcome.exit_code,
-        error_kind=failure.kind if failure else None,
-        error=failure.message if failure else None,
-    )
-    return Attempt(record, outcome, streams, output, failure)
+        return Attempt(record, self._outcome, self._streams, self._output, failure)
+
+    def _failure(self, kind: ErrorKind, message: str) -> StepFailure:
+        mask = self._place.masker or str
+        return StepFailure(
+            kind=kind, message=mask(message), step=self._step.name, exit_code=self._outcome.exit_code
+        )
+
+    def _execute(self) -> None:
+        call = self._call()
+        self._outcome = self._place.station.run(call)
+        self.dirty = self._outcome.dirty
+        self._streams = Streams(self._outcome, self._log("out"), self._log("err"))
+        fields = self._streams.fields()
+        self._scope.set(self._step.kind, fields)
+        self._scope.set("last", fields)
+        if self._step.kind == "test":
+            self._scope.set("shell", fields)
+        self._output = str(fields["stdout"])
+        if self._outcome.kind is not None and self._step.capture_output is not None:
+            self._capture(fields["stdout"], fields)
+
+    def _results(self, before: Snapshot | None, start_head: str | None) -> None:
+        """Take the values of a command that went well, then commit for it. Raises StepError."""
+        step, place, streams = self._step, self._place, self._streams
+        if streams is None:
+            return
+        if step.capture_output is not None:
+            self._capture(captured(step, streams), streams.fields())
+        if step.output_file is not None:
+            path = render_plain(step.output_file, self._scope)
+            write_output(place, path, streams.stdout.read_bytes())
+        left = self._left()
+        for name, text in left.items():
+            self._scope.capture(name, text)
+        outputs: dict[str, Any] = dict(left)
+        if step.outputs and before is not None:
+            facts, _ = place.tracker.since(before)
+            outputs |= find_outputs(step.outputs, facts)
+        self._scope.set("outputs", outputs)
+        if step.auto_commit or step.commit_config is not None:
+            committed = auto_commit(step, place, self._scope, start_head, before)
+            if committed is not None:
+                self.head, self.dirty = committed.head, committed.dirty
+
+    def _capture(self, value: Any, fields: dict[str, Any]) -> None:
+        wanted = self._step.capture_streams
+        about = {name: fields[name] for name in ("exit_code", "success", "duration") if getattr(wanted, name)}
+        self._scope.capture(str(self._step.capture_output), value, stderr=fields["stderr"], **about)
+
+    def _left(self) -> dict[str, str]:
+        """Return the values the command left in its output file."""
+        file = self._outcome.output_file
+        if file is None:
+            return {}
+        argv = ("sh", "-c", 'cat -- "$1" && rm -f -- "$1"', "sh", file)
+        with self._place.station.sandbox().pipe(argv, timeout=60) as pipe:
+            data = pipe.stdout.read(_LEFT_LIMIT + 1)
+            pipe.wait()
+        if len(data) > _LEFT_LIMIT:
+            raise StepError(ErrorKind.CAPTURE, f"PRODIGY_OUTPUT holds more than {_LEFT_LIMIT >> 20} MiB")
+        masker = self._place.masker
+        try:
+            return parse_left((masker.data(data) if masker else data).decode())
+        except UnicodeDecodeError as error:
+            raise StepError(ErrorKind.CAPTURE, f"PRODIGY_OUTPUT is not UTF-8: {error}") from error
+
+    def _log(self, suffix: str) -> Path:
+        return self._place.logs / f"{self._step.path}.{self._number}.{suffix}"
+
+    def _call(self) -> Call:
+        step, place = self._step, self._place
+        place.logs.mkdir(parents=True, exist_ok=True)
+        exported = step_environment(step, place, self._scope, self._number)
+        secrets = dict(place.secrets) | step_secrets(step, place)
+        local = self._scope.exporting(exported).with_environment(exported)
+        cwd = render_plain(step.working_dir, local) if step.working_dir else ""
+        local = local.computing(StepComputer(place, exported | secrets, cwd))
+        argv, text = render(step, local, place.shell)
+        if step.clear_env:
+            kept = (
+                *(name for name, value in step.env.items() if not value.secret),
+                *step_secrets(step, place),
+            )
+            secrets = step_secrets(step, place)
+            exported = {n: v for n, v in exported.items() if n in kept or n.startswith("PRODIGY_")}
+            argv = ("sh", "-c", CLEAR, "sh", " ".join(kept), *argv)
+        limits = (step.timeout, place.command_limits(step), place.remaining())
+        return Call(
+            argv=argv,
+            input=text,
+            env=exported | secrets,
+            cwd=cwd,
+            timeout=min((limit for limit in limits if limit is not None), default=None),
+            stdout=self._log("out"),
+            stderr=self._log("err"),
+            on_line=place.bus.on_line,
+            survey=self._survey,
+            masker=place.masker,
+        )
 
 
-def _failure(step: Step, kind: ErrorKind, message: str, exit_code: int | None) -> StepFailure:
-    return StepFailure(kind=kind, message=message, step=step.name, exit_code=exit_code)
+CLEAR = r"""
+keep=" PATH HOME LANG $1 "; shift
+for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+    case $name in PRODIGY_*) continue ;; esac
+    case $keep in *" $name "*) ;; *) unset "$name" 2>/dev/null ;; esac
+done
+exec "$@"
+"""
+"""Drops every variable but a few; values never stand on an argument list."""
+
+
+def step_environment(step: Step, place: Place, scope: Scope, number: int) -> dict[str, str]:
+    """Return the variables of a step's processes, secrets aside. Raises StepError."""
+    own = {
+        name: render_plain(value.text, scope) for name, value in step.env.items() if value.text is not None
+    }
+    exported = dict(place.environment) | own
+    exported |= {"PRODIGY_STEP": step.name, "PRODIGY_ATTEMPT": str(number)}
+    if step.kind == "test":
+        exported["TEST_ATTEMPT"] = str(number)
+    return exported
+
+
+def step_secrets(step: Step, place: Place) -> dict[str, str]:
+    """Return the secrets among a step's own variables. Raises StepError."""
+    read = place.read_secret
+    return {
+        name: read(value.secret.provider, value.secret.key)
+        for name, value in step.env.items()
+        if value.secret is not None and read is not None
+    }
 
 
 def _reason(outcome: Outcome) -> str:
@@ -115,61 +237,3 @@ def _reason(outcome: Outcome) -> str:
     if outcome.kind is not ErrorKind.COMMAND or not said:
         return outcome.message
     return f"{outcome.message}: {printable(said)[:_SAID]}"
-
-
-def _log(place: Place, step: Step, number: int, suffix: str) -> Path:
-    return place.logs / f"{step.path}.{number}.{suffix}"
-
-
-def _call(step: Step, number: int, place: Place, scope: Scope, *, survey: bool) -> Call:
-    place.logs.mkdir(parents=True, exist_ok=True)
-    shell = place.station.sandbox().interpreter if place.interpreter == "auto" else place.interpreter
-    exported = dict(place.environment) | {name: render_plain(text, scope) for name, text in step.env.items()}
-    local = scope.exporting(exported)
-    argv, text = render(step, local, shell)
-    exported |= {"PRODIGY_STEP": step.name, "PRODIGY_ATTEMPT": str(number)}
-    if step.claude is not None:
-        exported |= claude_environment()
-    budget = [t for t in (step.timeout, _remaining(place)) if t is not None]
-    return Call(
-        argv=argv,
-        input=text,
-        env=exported,
-        cwd=render_plain(step.working_dir, local) if step.working_dir else "",
-        timeout=min(budget, default=None),
-        stdout=_log(place, step, number, "out"),
-        stderr=_log(place, step, number, "err"),
-        on_line=place.bus.on_line,
-        survey=survey,
-    )
-
-
-def _remaining(place: Place) -> float | None:
-    if place.deadline is None:
-        return None
-    left = place.deadline - time.monotonic()
-    if left <= 0:
-        raise StepError(ErrorKind.TIMEOUT, "the time for this phase or run is over")
-    return left
-
-
-def _publish(step: Step, streams: Streams, scope: Scope) -> str:
-    """Make a finished command's values visible to what follows, also to handlers of its failure.
-
-    Gives the command's standard output.
-    """
-    fields = streams.fields()
-    scope.set(step.kind, fields)
-    scope.set("last", fields)
-    if step.capture_output is not None:
-        failed = streams.outcome.kind is not None
-        value = fields["stdout"] if failed else streams.capture()
-        scope.capture(
-            step.capture_output,
-            value,
-            stderr=fields["stderr"],
-            exit_code=fields["exit_code"],
-            success=fields["success"],
-            duration=fields["duration"],
-        )
-    return str(fields["stdout"])

@@ -16,8 +16,8 @@ from prodigy.workflow.render import render_plain
 from prodigy.workflow.shell_text import render_shell
 
 if TYPE_CHECKING:
-    from prodigy.workflow.models import Step, WriteFile
     from prodigy.workflow.scope import Scope
+    from prodigy.workflow.step import Step, WriteFile
 
 CLAUDE_VARIABLES = (
     "ANTHROPIC_API_KEY",
@@ -31,7 +31,7 @@ _CLAUDE = 'exec claude -p --output-format text --permission-mode bypassPermissio
 
 # Walks the path one directory at a time, so that no link on the way can lead outside; the file appears
 # under its name only when it is whole.
-_WRITE_FILE = r"""
+WRITE_FILE = r"""
 fail() { printf 'write_file: %s\n' "$1" >&2; exit 2; }
 rest=$1 mode=$2 parents=$3 input=$4 root=$(pwd -P)
 while :; do
@@ -54,17 +54,18 @@ def render(step: Step, scope: Scope, interpreter: str) -> tuple[tuple[str, ...],
 
     Raises StepError when a placeholder has no value, or a file to write is not what it must be.
     """
-    if step.shell is not None:
-        return (interpreter, INPUT), render_shell(step.shell, scope).encode(errors="surrogateescape")
+    command = step.shell if step.shell is not None else step.test
+    if command is not None:
+        return (interpreter, INPUT), render_shell(command, scope).encode(errors="surrogateescape")
     if step.claude is not None:
         return ("sh", "-c", _CLAUDE, "sh", INPUT), render_plain(step.claude, scope).encode()
     if step.write_file is None:
         raise TypeError(step.path)
-    path = _safe_path(render_plain(step.write_file.path, scope))
+    path = safe_path(render_plain(step.write_file.path, scope))
     content = _content(step.write_file, render_plain(step.write_file.content, scope)).encode()
     parents = "yes" if step.write_file.create_dirs else "no"
     arguments = (path, step.write_file.mode, parents, INPUT, str(len(content)))
-    return ("sh", "-c", _WRITE_FILE, "sh", *arguments), content
+    return ("sh", "-c", WRITE_FILE, "sh", *arguments), content
 
 
 def claude_environment() -> dict[str, str]:
@@ -72,7 +73,8 @@ def claude_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in CLAUDE_VARIABLES if os.environ.get(name)}
 
 
-def _safe_path(path: str) -> str:
+def safe_path(path: str) -> str:
+    """Return a path that stays inside the workspace and out of .git. Raises StepError."""
     parts = path.split("/")
     if not path or path.endswith("/") or "\0" in path or posixpath.isabs(path):
         raise StepError(ErrorKind.WRITE_FILE, f"'{path}' is no file path relative to the workspace")

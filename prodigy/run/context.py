@@ -11,17 +11,20 @@ from prodigy.run.station import Station
 from prodigy.sandbox.protocol import SandboxSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from prodigy.git.merging import SessionMerger
     from prodigy.git.repository import UserRepository
     from prodigy.git.store import Store
     from prodigy.git.workspace import Workspaces
-    from prodigy.run.attempt import Place
     from prodigy.run.events import Bus
+    from prodigy.run.ledger import Ledger
     from prodigy.run.machine import Machine
+    from prodigy.run.place import Place
     from prodigy.run.plan import Plan
     from prodigy.run.stop import Stop
+    from prodigy.run.variables import Variables
     from prodigy.state.journal import Journal
     from prodigy.state.sessions import SessionRecord, Sessions
     from prodigy.values import MountSpec
@@ -44,6 +47,9 @@ class RunContext:
     journal: Journal
     bus: Bus
     stop: Stop
+    variables: Variables
+    ask: Callable[[str], bool | None] = lambda _question: None
+    """Asks the user; None: there is nobody to ask."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -71,8 +77,13 @@ class RunContext:
         bus = self.bus.at(phase=phase, item=item or None)
         return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
 
-    def environment(self, phase: str, root: str, item_id: str = "") -> dict[str, str]:
-        """The variables every step of a phase sees, besides its own."""
+    def environment(
+        self, phase: str, root: str, item_id: str = "", values: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The variables every step of a phase sees, besides its own and secrets.
+
+        ``values``: those of the workflow, computed for the phase.
+        """
         fixed = {
             "PRODIGY_AUTOMATION": "true",
             "PRODIGY_SESSION_ID": self.record.id,
@@ -83,7 +94,7 @@ class RunContext:
         }
         if item_id:
             fixed["PRODIGY_ITEM_ID"] = item_id
-        return {**self.plan.workflow.env, **fixed}
+        return {**(self.variables.values() if values is None else values), **fixed}
 
     def deadline(self, phase_timeout: float | None) -> float | None:
         """Monotonic time at which a phase that starts now must be over."""
@@ -94,12 +105,24 @@ class RunContext:
             ends.append(self.started + self.plan.workflow.timeout)
         return min(ends, default=None)
 
-    def base_scope(self) -> Scope:
+    def base_scope(self, values: Mapping[str, str] | None = None) -> Scope:
         """The names every phase sees."""
         from prodigy.workflow.scope import Scope
 
-        workflow = {"name": self.record.workflow_name, "id": self.record.id, "mode": self.record.mode}
-        return Scope({"workflow": workflow}, dict(self.plan.workflow.env))
+        workflow = {
+            "name": self.record.workflow_name,
+            "id": self.record.id,
+            "mode": self.record.mode,
+            "iteration": 1,
+        }
+        exported = dict(self.variables.values() if values is None else values)
+        return Scope({"workflow": workflow}, exported | dict.fromkeys(self.variables.shown_to_all, ""))
+
+    def ledger(self, *parts: str) -> Ledger:
+        """Where the finished steps of a list of the session's own are kept."""
+        from prodigy.run.ledger import Ledger
+
+        return Ledger(self.journal, "/".join(("steps", *parts)))
 
     def place(
         self,
@@ -111,10 +134,17 @@ class RunContext:
         item_id: str = "",
         name: str = "",
         survey: bool = True,
+        values: Mapping[str, str] | None = None,
+        ledger: Ledger | None = None,
     ) -> Place:
         """Where the steps of a phase or agent run."""
-        from prodigy.run.attempt import Place
+        from prodigy.run.ledger import Ledger
+        from prodigy.run.place import Place
+        from prodigy.run.tracker import Tracker, wants_facts
 
+        tracker = Tracker(
+            station, self.record.base, self.record.target or "", wants_facts(self.plan.workflow)
+        )
         return Place(
             station=station,
             bus=self.bus.at(phase=phase, item=item_id or None),
@@ -122,7 +152,13 @@ class RunContext:
             stop=self.stop,
             logs=self.directory / "logs" / (name or phase),
             worktree=str(worktree),
-            environment=self.environment(phase, station.sandbox().root, item_id),
+            environment=self.environment(phase, station.sandbox().root, item_id, values),
+            tracker=tracker,
+            ledger=ledger or Ledger(None, ""),
+            masker=self.variables.masker or None,
+            secrets=self.variables.shown_to_all,
+            read_secret=self.variables.read_secret,
+            ask=self.ask,
             interpreter=self.plan.settings.interpreter,
             guarded=str(self.repository.root) if self.plan.sandbox == "docker" else "",
             deadline=self.deadline(timeout),

@@ -14,7 +14,8 @@ from prodigy.workflow.items import number_items, parse_document, select
 if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
     from prodigy.run.plan import Plan
-    from prodigy.workflow.models import MapInput, MapPhase, Phase, Step
+    from prodigy.workflow.models import MapInput, MapPhase, Phase
+    from prodigy.workflow.step import Step
 
 
 def describe_plan(plan: Plan, repository: UserRepository) -> dict[str, Any]:
@@ -45,15 +46,15 @@ def _phase(plan: Plan, name: str, phase: Phase) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    text = step.shell or step.claude or (step.write_file.path if step.write_file else "")
     return {
         "path": step.path,
         "name": step.name,
         "kind": step.kind,
-        "text": text,
+        "text": step.text,
         "timeout": step.timeout,
         "working_dir": step.working_dir,
         "commit_required": step.commit_required,
+        "when": step.when,
         "retry": step.retry.model_dump(mode="json") if step.retry else None,
         "on_failure": [_step(inner) for inner in step.on_failure.steps] if step.on_failure else None,
     }

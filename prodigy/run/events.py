@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from prodigy.masking import Masker
 from prodigy.values import Event
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Bus:
     step: str | None = None
     warnings: list[str] = field(default_factory=list)
     """Every warning of the run, shared by all buses made from one another."""
+    masker: Masker = field(default_factory=Masker)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at(self, *, phase: str | None = None, item: str | None = None, step: str | None = None) -> Bus:
@@ -56,7 +58,7 @@ class Bus:
             phase=self.phase,
             item=self.item,
             step=self.step,
-            data=data,
+            data=self.masker.value(data),
         )
         with self._lock:
             self.journal.event(event)
@@ -64,6 +66,7 @@ class Bus:
 
     def warn(self, message: str) -> None:
         """Emit a warning; the summary repeats it."""
+        message = self.masker(message)
         with self._lock:
             self.warnings.append(message)
         self.emit("warning", message=message)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import GitFailed, ImportRefused
 from prodigy.git.leftovers import list_leftovers, save_leftovers
+from prodigy.run.phase_values import phase_values
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.values import ErrorKind, PhaseResult, StepFailure
 
@@ -58,14 +59,22 @@ def run_phase(
     clock, started = time.monotonic(), datetime.now(UTC)
     bus = context.bus.at(phase=name)
     context.sessions.update(context.record.id, phase=name)
+    values = phase_values(context, workspace, name)
     with workspace.in_use(name) as station:
         if name in ("reduce", "merge"):
             workspace.refresh(station)
-        place = context.place(station, phase=name, worktree=workspace.workspace.path, timeout=phase.timeout)
+        place = context.place(
+            station,
+            phase=name,
+            worktree=workspace.workspace.path,
+            timeout=phase.timeout,
+            values=values,
+            ledger=context.ledger(name),
+        )
         bus.emit(
             "phase_started", place=station.sandbox().place, worktree=place.worktree, steps=len(phase.steps)
         )
-        steps = run_steps(phase.steps, place, scope)
+        steps = run_steps(phase.steps, place, scope.overlay(exported=values))
         fetched = _Fetched(steps)
         if not context.stop.forced:
             fetched = _fetch(context, name, workspace, station, steps, final=final)

@@ -14,7 +14,7 @@ from prodigy.workflow.sandbox_settings import SandboxSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prodigy.workflow.models import Step
+    from prodigy.workflow.step import Step
 
 SandboxKind = Literal["docker", "host"]
 
@@ -49,12 +49,7 @@ class Plan(Frozen):
 
     def steps(self) -> Iterator[Step]:
         """Every step of every phase, handlers' steps included."""
-        pending = [step for phase in self.workflow.phases().values() for step in phase.steps]
-        while pending:
-            step = pending.pop(0)
-            yield step
-            if step.on_failure is not None:
-                pending[:0] = step.on_failure.steps
+        return self.workflow.steps()
 
     @property
     def uses_claude(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodigy.errors import UsageError
@@ -11,24 +12,31 @@ from prodigy.owner import Owner
 from prodigy.run.context import RunContext
 from prodigy.run.events import Bus
 from prodigy.run.plan import Plan, definition
+from prodigy.run.variables import read_variables
 from prodigy.state.database import Database
 from prodigy.state.journal import Journal
 from prodigy.state.sessions import SessionRecord, Sessions, new_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from prodigy.git.repository import UserRepository
     from prodigy.git.store import Store
     from prodigy.run.events import Watcher
     from prodigy.run.machine import Machine
     from prodigy.run.stop import Stop
+    from prodigy.run.variables import Variables
 
 
 @contextmanager
 def new_session(
-    home: Path, plan: Plan, repository: UserRepository, machine: Machine, watcher: Watcher, stop: Stop
+    home: Path,
+    plan: Plan,
+    repository: UserRepository,
+    machine: Machine,
+    watcher: Watcher,
+    stop: Stop,
+    variables: Variables,
 ) -> Iterator[RunContext]:
     """A new session with its store; the record is durable before the store exists."""
     from prodigy.git.store import Store
@@ -37,11 +45,13 @@ def new_session(
         sessions = Sessions(database)
         record = _record(home, plan, repository)
         sessions.create(record)
-        journal = Journal(database, record.id)
+        journal = Journal(database, record.id, variables.masker)
         (effect,) = journal.intend(("store", record.id))
         store = Store.create(home, record.id, repository)
         journal.settle(effect)
-        yield _context(home, record, plan, repository, store, machine, sessions, journal, watcher, stop)
+        yield _context(
+            home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
+        )
         journal.flush()
 
 
@@ -65,8 +75,13 @@ def open_session(
         plan = Plan.model_validate(record.settings | {"workflow": record.definition})
         record = take_over(sessions, record)
         store = Store.open(home, record.id)
-        journal = Journal(database, record.id)
-        yield _context(home, record, plan, repository, store, machine, sessions, journal, watcher, stop)
+        variables = read_variables(
+            plan.workflow, Path(record.workflow_file), repository.root, (), record.target or ""
+        )
+        journal = Journal(database, record.id, variables.masker)
+        yield _context(
+            home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
+        )
         journal.flush()
 
 
@@ -119,6 +134,7 @@ def _context(
     journal: Journal,
     watcher: Watcher,
     stop: Stop,
+    variables: Variables,
 ) -> RunContext:
     from prodigy.git.merging import SessionMerger
     from prodigy.git.workspace import Workspaces
@@ -134,6 +150,7 @@ def _context(
         machine=machine,
         sessions=sessions,
         journal=journal,
-        bus=Bus(journal, watcher, record.id),
+        bus=Bus(journal, watcher, record.id, masker=variables.masker),
         stop=stop,
+        variables=variables,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodigy.run.cleanup import discard
@@ -10,10 +11,10 @@ from prodigy.run.header import header
 from prodigy.run.orchestrator import Orchestrator
 from prodigy.run.session import new_session
 from prodigy.run.stop import Stop
+from prodigy.run.variables import read_variables
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from pathlib import Path
 
     from prodigy.git.repository import UserRepository
     from prodigy.run.events import Watcher
@@ -36,9 +37,12 @@ def run_workflow(
     Raises EnvironmentUnavailable and its kin before anything was created; what happens later is in
     the result.
     """
+    variables = read_variables(
+        plan.workflow, Path(plan.workflow_file), repository.root, (), repository.branch or ""
+    )
     machine = preparing.result()
     stop = Stop()
-    with stop.signals(), new_session(home, plan, repository, machine, watcher, stop) as context:
+    with stop.signals(), new_session(home, plan, repository, machine, watcher, stop, variables) as context:
         context.bus.emit(
             "job_started",
             workflow=context.record.workflow_name,

@@ -41,19 +41,21 @@ class Streams:
             "truncated": max(self.outcome.stdout_bytes, self.outcome.stderr_bytes) > CAPTURE_LIMIT,
         }
 
-    def capture(self) -> str:
-        """Standard output as a value, whole.
+    def capture(self, *, stdout: bool = True, stderr: bool = False) -> str:
+        """The chosen streams as a value, whole; standard error after standard output.
 
         Raises StepError (capture) when it is not UTF-8 or longer than CAPTURE_LIMIT: never cut.
         """
-        if self.outcome.stdout_bytes > CAPTURE_LIMIT:
+        chosen = [log for log, wanted in ((self.stdout, stdout), (self.stderr, stderr)) if wanted]
+        size = sum(log.stat().st_size for log in chosen)
+        if size > CAPTURE_LIMIT:
             raise StepError(
                 ErrorKind.CAPTURE,
-                f"the output to capture has {self.outcome.stdout_bytes} bytes, more than {CAPTURE_LIMIT}",
+                f"the output to capture has {size} bytes, more than {CAPTURE_LIMIT}",
                 help="write it to a file in the workspace instead",
             )
         try:
-            return _without_newlines(self.stdout.read_bytes().decode())
+            return _without_newlines(b"".join(log.read_bytes() for log in chosen).decode())
         except UnicodeDecodeError as error:
             raise StepError(ErrorKind.CAPTURE, f"the output to capture is not UTF-8: {error}") from error
 

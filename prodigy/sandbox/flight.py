@@ -30,7 +30,7 @@ DRAIN_LIMIT = 3.0
 
 _BEGIN = re.compile(r"B (\d+) (\d+) (\d+) (-|[0-9a-f]{40}|[0-9a-f]{64})")
 _END = re.compile(r"E (\d{1,3})")
-_HEAD = re.compile(r"H (-|[0-9a-f]{40}|[0-9a-f]{64}) ([01]) (\d+) (-|\d+)")
+_HEAD = re.compile(r"H (-|[0-9a-f]{40}|[0-9a-f]{64}) ([01]) (\d+) (-|\d+) ([01])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class End:
     descends: bool
     oom_kills: int
     dirty: int | None
+    told: bool
+    """Whether the step left values in its output file."""
 
 
 class Stoppable:
@@ -117,8 +119,8 @@ class Flight(Stoppable):
         self._watchdog: threading.Timer | None = None
         self._on_deadline: Callable[[ErrorKind, str], None] | None = None
         self.recorders: dict[StreamName, Recorder] = {
-            "stdout": Recorder(call.stdout, self._lines("stdout")),
-            "stderr": Recorder(call.stderr, self._lines("stderr")),
+            "stdout": Recorder(call.stdout, self._lines("stdout"), call.masker),
+            "stderr": Recorder(call.stderr, self._lines("stderr"), call.masker),
         }
         self._filters: dict[StreamName, MarkFilter] = {
             "stdout": MarkFilter(self.mark, self._on_stdout_report),
@@ -202,7 +204,7 @@ class Flight(Stoppable):
             self.watch(REPORT_LIMIT, kind=ErrorKind.COMMAND, message=hung)
         elif self.exit_code is not None and self.end is None and (match := _HEAD.fullmatch(text)):
             dirty = None if match[4] == "-" else int(match[4])
-            self.end = End(_commit(match[1]), match[2] == "1", int(match[3]), dirty)
+            self.end = End(_commit(match[1]), match[2] == "1", int(match[3]), dirty, match[5] == "1")
 
     def _refuse(self, kind: ErrorKind, message: str) -> None:
         self.refused = self.refused or (kind, message)

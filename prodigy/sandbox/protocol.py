@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from prodigy.masking import Masker
     from prodigy.values import ErrorKind, MountSpec
+
+OUTPUT = "PRODIGY_OUTPUT"
+"""The variable that names a file to leave values in; the sandbox chooses the file."""
 
 INPUT = "{input}"
 """An argument equal to this is replaced by the path of the file that holds the call's input."""
@@ -67,6 +71,8 @@ class Call:
     """Called for each line as it arrives (undecodable bytes replaced, long lines cut)."""
     survey: bool = False
     """Also report how many paths are left uncommitted when the command has ended."""
+    masker: Masker | None = None
+    """Hides secrets in both streams before anything of them is kept or passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class Outcome:
     """head_after is a descendant of (or equal to) head_before."""
     dirty: int | None = None
     """Uncommitted paths, when the call asked for a survey."""
+    output_file: str | None = None
+    """The file in the sandbox in which the command left values; None when it left none."""
     stdout_tail: bytes = b""
     stderr_tail: bytes = b""
     stdout_bytes: int = 0
@@ -117,6 +125,10 @@ class Sandbox(Protocol):
     @property
     def root(self) -> str:
         """The worktree's path as commands see it."""
+
+    @property
+    def scratch(self) -> str:
+        """A directory that only the step's user can write, as commands see it; gone with the sandbox."""
 
     @property
     def interpreter(self) -> str:

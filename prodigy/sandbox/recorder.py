@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from prodigy.masking import Masker
+
 TAIL_LIMIT = 64 << 10
 """Bytes of a stream kept in memory."""
 LINE_LIMIT = 8 << 10
@@ -21,7 +23,9 @@ LINES_AT_ONCE = 2000
 class Recorder:
     """Stores one stream, whatever its size, in bounded memory."""
 
-    def __init__(self, path: Path | None, on_line: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, path: Path | None, on_line: Callable[[str], None] | None, masker: Masker | None = None
+    ) -> None:
         self.size = 0
         self.error: OSError | None = None
         """Why the log could not be written; nothing is written after that."""
@@ -29,6 +33,7 @@ class Recorder:
         self._on_line = on_line
         self._line = bytearray()
         self._cut = False
+        self._mask = masker.stream() if masker else None
         self._file = self._create(path) if path else None
 
     @property
@@ -37,7 +42,10 @@ class Recorder:
         return bytes(self._tail[-TAIL_LIMIT:])
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes; secrets are masked before anything is kept."""
+        self._take(self._mask.feed(data) if self._mask else data)
+
+    def _take(self, data: bytes) -> None:
         if not data:
             return
         self.size += len(data)
@@ -51,6 +59,8 @@ class Recorder:
 
     def close(self) -> None:
         """Pass on an unfinished last line and close the log."""
+        if self._mask:
+            self._take(self._mask.finish())
         if self._on_line and self._line:
             self._emit(self._on_line)
         if self._file:

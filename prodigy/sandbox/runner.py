@@ -13,7 +13,7 @@ from prodigy.sandbox.classify import Evidence, finished, unreported
 from prodigy.sandbox.flight import PREPARE_LIMIT, Flight, Stoppable
 from prodigy.sandbox.ladder import climb
 from prodigy.sandbox.pipe import OpenPipe
-from prodigy.sandbox.protocol import INPUT, Call, Outcome
+from prodigy.sandbox.protocol import INPUT, OUTPUT, Call, Outcome
 from prodigy.sandbox.scripts import script
 from prodigy.values import ErrorKind
 
@@ -89,7 +89,7 @@ class Runner(ABC):
             self._flights.discard(flight)
             if flight.channel:
                 flight.channel.close()
-        return _outcome(flight, kind, message, time.monotonic() - started)
+        return _outcome(flight, kind, message, time.monotonic() - started, self._values_file(flight))
 
     @contextmanager
     def pipe(
@@ -159,7 +159,7 @@ class Runner(ABC):
         # A step's PATH is for its command; the shell around it must still be found.
         environment = {name: value for name, value in flight.call.env.items() if name != "PATH"}
         try:
-            channel = self.start(self._arguments(flight), {**environment, TOKEN: flight.token})
+            channel = self.start(self._arguments(flight), {**environment, **self._own(flight)})
         except SandboxFailure as error:
             return flight.stop_kind or ErrorKind.SANDBOX, flight.stop_message or error.message
         if not flight.commit(channel):
@@ -174,6 +174,13 @@ class Runner(ABC):
         self._feed(flight, channel)
         self._read(flight, channel)
         return self._judge(flight)
+
+    def _own(self, flight: Flight) -> dict[str, str]:
+        """Return the variables that only this call has."""
+        return {TOKEN: flight.token, OUTPUT: self._values_file(flight)}
+
+    def _values_file(self, flight: Flight) -> str:
+        return f"{self.scratch}/{flight.token[:16]}.out"
 
     def _arguments(self, flight: Flight) -> tuple[str, ...]:
         call, file = flight.call, f"{self.scratch}/{flight.token[:16]}"
@@ -253,7 +260,9 @@ def _log_sentence(flight: Flight) -> str:
     return f"the step's log could not be written: {error.strerror if error else ''}"
 
 
-def _outcome(flight: Flight, kind: ErrorKind | None, message: str, duration: float) -> Outcome:
+def _outcome(
+    flight: Flight, kind: ErrorKind | None, message: str, duration: float, values_file: str
+) -> Outcome:
     out, err = flight.recorders["stdout"], flight.recorders["stderr"]
     if kind is None and flight.log_error:
         kind, message = ErrorKind.SANDBOX, _log_sentence(flight)
@@ -265,6 +274,7 @@ def _outcome(flight: Flight, kind: ErrorKind | None, message: str, duration: flo
         head_after=flight.end.head if flight.end else None,
         descends=bool(flight.end and flight.end.descends),
         dirty=flight.end.dirty if flight.end else None,
+        output_file=values_file if flight.end and flight.end.told else None,
         stdout_tail=out.tail,
         stderr_tail=err.tail,
         stdout_bytes=out.size,

@@ -41,6 +41,13 @@ _MIGRATIONS = (
     ) STRICT;
     CREATE INDEX event_session ON event(session, seq);
     """,
+    """
+    CREATE TABLE memo (
+        session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE, key TEXT NOT NULL,
+        value TEXT NOT NULL, PRIMARY KEY (session, key)
+    ) STRICT;
+    CREATE INDEX event_type ON event(session, type);
+    """,
 )
 """Entry N brings a database of version N to N + 1; entries are only ever added."""
 

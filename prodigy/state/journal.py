@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.values import Event, ItemResult, StepResult
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prodigy.state.database import Database
 
@@ -26,7 +27,11 @@ class Journal:
     a crash is looked for again, and found to be done.
     """
 
-    def __init__(self, database: Database, session_id: str) -> None:
+    def __init__(
+        self, database: Database, session_id: str, mask: Callable[[str], str] = lambda text: text
+    ) -> None:
+        """``mask`` takes secrets out of every record before it is stored."""
+        self._mask = mask
         self._database = database
         self._session = session_id
         self._pending: list[Event] = []
@@ -49,7 +54,7 @@ class Journal:
             tx.execute(
                 "INSERT INTO step SELECT ?1, ?2, ?3, count(*), ?4 FROM step "
                 "WHERE session = ?1 AND item = ?2 AND path = ?3",
-                (self._session, item, result.path, result.model_dump_json()),
+                (self._session, item, result.path, self._mask(result.model_dump_json())),
             )
 
     def items(self, planned: list[ItemResult]) -> None:
@@ -57,7 +62,10 @@ class Journal:
         with self._write() as tx:
             tx.executemany(
                 "INSERT INTO item VALUES (?, ?, ?, ?, ?)",
-                ((self._session, r.item_id, r.index, r.status, r.model_dump_json()) for r in planned),
+                (
+                    (self._session, r.item_id, r.index, r.status, self._mask(r.model_dump_json()))
+                    for r in planned
+                ),
             )
 
     def item(self, result: ItemResult) -> None:
@@ -65,7 +73,7 @@ class Journal:
         with self._write() as tx:
             tx.execute(
                 "UPDATE item SET status = ?, record = ? WHERE session = ? AND item_id = ?",
-                (result.status, result.model_dump_json(), self._session, result.item_id),
+                (result.status, self._mask(result.model_dump_json()), self._session, result.item_id),
             )
 
     def intend(self, *effects: tuple[EffectKind, str]) -> tuple[int, ...]:
@@ -95,6 +103,30 @@ class Journal:
         )
         return [(int(number), kind, name) for number, kind, name in rows]
 
+    def put(self, key: str, value: Any) -> None:
+        """Keep JSON data under a key, in place of what was there; durable when this returns."""
+        with self._write() as tx:
+            tx.execute(
+                "INSERT INTO memo VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (self._session, key, self._mask(json.dumps(value))),
+            )
+
+    def get(self, key: str) -> Any:
+        """Return what was kept under a key, None where nothing was."""
+        for (text,) in self._database.read(
+            "SELECT value FROM memo WHERE session = ? AND key = ?", self._session, key
+        ):
+            return json.loads(text)
+        return None
+
+    def forget(self, prefix: str) -> None:
+        """Drop everything kept under keys that begin so; durable when this returns."""
+        with self._write() as tx:
+            tx.execute(
+                "DELETE FROM memo WHERE session = ?1 AND substr(key, 1, length(?2)) = ?2",
+                (self._session, prefix),
+            )
+
     def steps(self) -> list[StepResult]:
         """All recorded steps, in order."""
         rows = self._database.read("SELECT record FROM step WHERE session = ? ORDER BY rowid", self._session)
@@ -121,7 +153,10 @@ class Journal:
             with self._database.transaction() as tx:
                 tx.executemany(
                     "INSERT INTO event (session, type, at, record) VALUES (?, ?, ?, ?)",
-                    ((self._session, e.type, e.at.isoformat(), e.model_dump_json()) for e in events),
+                    (
+                        (self._session, e.type, e.at.isoformat(), self._mask(e.model_dump_json()))
+                        for e in events
+                    ),
                 )
                 tx.executemany("UPDATE effect SET state = 'settled' WHERE id = ?", ((n,) for n in settled))
                 yield tx

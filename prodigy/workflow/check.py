@@ -12,7 +12,7 @@ from prodigy.workflow.placeholder import NAMESPACES, Placeholder, PlaceholderErr
 
 if TYPE_CHECKING:
     from prodigy.workflow.findings import Findings
-    from prodigy.workflow.steps import Use
+    from prodigy.workflow.use import Use
 
 
 @dataclass

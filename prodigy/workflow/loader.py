@@ -9,22 +9,29 @@ from prodigy.errors import WorkflowInvalid
 from prodigy.workflow import spellings
 from prodigy.workflow.check import check_uses
 from prodigy.workflow.claude_settings import ClaudeSettings
-from prodigy.workflow.environment import render_env
+from prodigy.workflow.env_reader import EnvReader
+from prodigy.workflow.environment import EnvRenderer
 from prodigy.workflow.findings import Findings
 from prodigy.workflow.map_reader import MapReader
-from prodigy.workflow.models import Phase, Workflow
-from prodigy.workflow.nodes import Mapping, Mark, Node, Scalar, Sequence
+from prodigy.workflow.models import MergePhase, Phase, SetupPhase, Workflow
+from prodigy.workflow.nodes import Mapping, Mark, Node, Sequence
+from prodigy.workflow.policy_reader import PolicyReader
 from prodigy.workflow.reader import Reader
+from prodigy.workflow.retry_reader import RetryReader
 from prodigy.workflow.sandbox_settings import SandboxSettings
-from prodigy.workflow.steps import StepReader, Use
+from prodigy.workflow.setup_reader import SetupReader
+from prodigy.workflow.steps import StepReader
 from prodigy.workflow.tree import build_tree
+from prodigy.workflow.use import Use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Names
 
 MAX_BYTES = 1 << 20
 
-_MAPREDUCE_ONLY = ("setup", "map", "reduce")
+_MAPREDUCE_ONLY = ("setup", "map", "reduce", "error_policy", *sorted(spellings.POLICY_KEYS))
+_STANDARD_ONLY = ("commands", "max_iterations")
+_MODELS: dict[str, type[Phase]] = {"setup": SetupPhase, "reduce": Phase, "merge": MergePhase}
 _PLACES = {"setup": spellings.SETUP, "reduce": spellings.REDUCE, "merge": spellings.MERGE}
 
 
@@ -64,6 +71,7 @@ class _FileReader:
         self.reader = Reader(findings, environ)
         self.uses: dict[str, list[Use]] = {}
         self.draft: dict[str, Any] = {}
+        self.retry_defaults: dict[str, Node] | None = None
 
     def read(self, root: Node) -> dict[str, Any]:
         """Return the workflow's plain data."""
@@ -79,10 +87,8 @@ class _FileReader:
     def mapping(self, root: Mapping) -> None:
         """Read every top-level key."""
         keys = self.reader.keys(root, spellings.FILE, "the workflow file")
-        if "env" in keys:
-            self.draft["env"] = render_env(StepReader(self.reader), keys["env"], self.findings)
-            self.reader.environ |= self.draft["env"]
-        simple = ("name", "description", "version", "mode", "timeout")
+        self.variables(keys)
+        simple = ("name", "description", "version", "mode", "timeout", "uncommitted", "max_iterations")
         self.draft |= self.reader.fields(
             Workflow, {k: keys[k] for k in simple if k in keys}, "the workflow file"
         )
@@ -93,24 +99,66 @@ class _FileReader:
             if key in keys:
                 nodes = self.reader.keys(keys[key], place, f"`{key}`")
                 self.draft[key] = self.reader.fields(model, nodes, f"`{key}`")
+        if "retry_defaults" in keys:
+            self.defaults(keys["retry_defaults"])
         self.check_mode(root, keys)
+        self.error_policy(keys)
         for name in ("commands", "setup", "map", "reduce", "merge"):
             if name in keys:
                 self.draft[name] = self.phase(name, keys[name])
 
+    def variables(self, keys: dict[str, Node]) -> None:
+        """Read variables, their files, and secrets."""
+        texts: list[Use] = []
+        env = EnvReader(self.reader, lambda kind, node, text: texts.append(Use(kind, node, text)))
+        if "secrets" in keys:
+            self.draft["secrets"] = env.secrets(keys["secrets"])
+        if "env_files" in keys:
+            self.draft["env_files"] = env.files(keys["env_files"])
+        if "env" in keys:
+            block = self.draft["env"] = env.block(keys["env"], "the workflow file")
+            renderer = EnvRenderer(self.findings, self.environ)
+            renderer.render(block, keys["env"])
+            self.reader.environ |= renderer.done
+            for name in sorted(block.keys() & self.draft.get("secrets", {}).keys()):
+                message = f"{name!r} is both a variable and a secret"
+                self.findings.error("P305", keys["env"].start, message)
+        self.uses["env"] = [use for use in texts if use.kind in ("shell", "expression")]
+
+    def defaults(self, node: Node) -> None:
+        """Read the retry rule of steps that have none."""
+        reader = RetryReader(self.reader)
+        self.retry_defaults = reader.keys(node, "`retry_defaults`")
+        ending = self.retry_defaults.get("on_failure")
+        if isinstance(ending, Mapping):
+            self.findings.error("P208", ending.start, "a `fallback` belongs to a step's own `retry`")
+            del self.retry_defaults["on_failure"]
+        reader.rule(self.retry_defaults, "`retry_defaults`")
+
+    def error_policy(self, keys: dict[str, Node]) -> None:
+        """Read what failing items mean, wherever it is written."""
+        blocks = [("the workflow file", keys["error_policy"])] if "error_policy" in keys else []
+        block = keys.get("map")
+        for key, value in block.pairs if isinstance(block, Mapping) else ():
+            if key.text == "error_policy":
+                blocks.append(("`map`", value))
+        policy = PolicyReader(self.reader).policy(keys, blocks)
+        if policy is not None:
+            self.draft["error_policy"] = policy
+
     def check_mode(self, root: Mapping, keys: dict[str, Node]) -> None:
-        """Report phases that the mode does not have, or lacks."""
+        """Report what the mode does not have, or lacks."""
         is_mapreduce = self.draft.get("mode") == "mapreduce"
-        wrong = ("commands",) if is_mapreduce else _MAPREDUCE_ONLY
+        wrong = _STANDARD_ONLY if is_mapreduce else _MAPREDUCE_ONLY
         advice = "name them `setup`, `map` and `reduce`" if is_mapreduce else "add `mode: mapreduce`"
-        placed = {key.text: key.start for key, _ in root.pairs}
+        placed = {spellings.FILE.aliases.get(key.text, key.text): key for key, _ in root.pairs}
         for name in wrong:
             if name in keys:
-                mark = placed.get(name) or placed.get("steps") or keys[name].start
-                message = (
-                    f"`{name}` does not belong in the mode {'mapreduce' if is_mapreduce else 'standard'}"
-                )
-                self.findings.error("P208", mark, f"{message}: {advice}", width=len(name))
+                key = placed[name]
+                mode = "mapreduce" if is_mapreduce else "standard"
+                message = f"`{key.text}` does not belong in the mode {mode}"
+                hint = f": {advice}" if name in ("commands", "setup", "map", "reduce") else ""
+                self.findings.error("P208", key.start, f"{message}{hint}", width=len(key.text))
         needed = "map" if is_mapreduce else "commands"
         if needed not in keys and not self.findings.errors:
             self.findings.error("P203", root.start, f"the workflow needs `{needed}`")
@@ -118,7 +166,7 @@ class _FileReader:
     def phase(self, name: str, node: Node) -> dict[str, Any]:
         """Read one phase, which may be a list of steps or a mapping around it."""
         if name == "map":
-            steps = StepReader(self.reader)
+            steps = StepReader(self.reader, self.retry_defaults)
             block = MapReader(self.reader, steps)
             draft = block.read(node)
             self.uses |= {"input": block.input_uses, "map": steps.uses}
@@ -126,22 +174,22 @@ class _FileReader:
         if isinstance(node, Sequence) or name == "commands":
             return {"steps": self.steps(name, node)}
         keys = self.reader.keys(node, _PLACES[name], f"`{name}`")
-        draft = self.reader.fields(Phase, {k: keys[k] for k in ("timeout",) if k in keys}, f"`{name}`")
-        if "on_conflict" in keys:
-            refuse_other(self.findings, keys["on_conflict"], "fail", f"`on_conflict` of `{name}`")
-        if "commands" not in keys:
+        if name == "reduce" and keys.keys() == {"commands"}:
+            message = "`reduce` is an old spelling with `commands` alone: write the list"
+            self.findings.warning("W01", node.start, message)
+        simple = ("timeout", "on_conflict")
+        draft = self.reader.fields(_MODELS[name], {k: keys[k] for k in simple if k in keys}, f"`{name}`")
+        if "commands" in keys:
+            draft["steps"] = self.steps(name, keys["commands"])
+        elif not (name == "merge" and keys) and isinstance(node, Mapping):
             self.findings.error("P203", node.start, f"`{name}` needs `commands`")
-        return draft | {"steps": self.steps(name, keys["commands"]) if "commands" in keys else []}
+        if name == "setup":
+            SetupReader(self.reader, self.uses.setdefault("setup", [])).read(keys, draft)
+        return draft
 
     def steps(self, name: str, node: Node) -> list[dict[str, Any]]:
         """Read the steps of a phase and keep their texts."""
-        steps = StepReader(self.reader)
+        steps = StepReader(self.reader, None if name == "merge" else self.retry_defaults)
         found = steps.phase_steps(node, name)
         self.uses[name] = steps.uses
         return found
-
-
-def refuse_other(findings: Findings, node: Node, accepted: str, what: str) -> None:
-    """Report any value but the accepted one."""
-    if not isinstance(node, Scalar) or node.value != accepted:
-        findings.error("P204", node.start, f"{what}: only `{accepted}` is available yet")

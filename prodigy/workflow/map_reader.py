@@ -6,13 +6,32 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
-from prodigy.workflow.models import MapInput, MapPhase
+from prodigy.workflow.check import place_in
+from prodigy.workflow.expressions import ExpressionError, parse_expression
+from prodigy.workflow.models import AgentOutput, MapInput, MapPhase
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 from prodigy.workflow.placeholder import only_placeholder
+from prodigy.workflow.policy_reader import PolicyReader
+from prodigy.workflow.sorting import SortError, parse_sort
 
 if TYPE_CHECKING:
     from prodigy.workflow.reader import Reader
-    from prodigy.workflow.steps import StepReader, Use
+    from prodigy.workflow.steps import StepReader
+    from prodigy.workflow.use import Use, UseKind
+
+_SIMPLE = (
+    "json_path",
+    "filter",
+    "sort_by",
+    "distinct",
+    "offset",
+    "max_items",
+    "max_parallel",
+    "merge_order",
+    "on_conflict",
+    "on_empty",
+    "uncommitted",
+)
 
 
 class MapReader:
@@ -27,31 +46,66 @@ class MapReader:
     def read(self, node: Node) -> dict[str, Any]:
         """Return the block's plain data."""
         keys = self.reader.keys(node, spellings.MAP, "`map`")
-        simple = ("json_path", "max_items", "max_parallel")
-        draft = self.reader.fields(MapPhase, {key: keys[key] for key in simple if key in keys}, "`map`")
+        draft = self.reader.fields(MapPhase, {key: keys[key] for key in _SIMPLE if key in keys}, "`map`")
         if "json_path" in keys and isinstance(path := draft["json_path"], str):
             self.check_json_path(path, keys["json_path"])
-        if "on_conflict" in keys and plain(keys["on_conflict"]) != "dlq":
-            message = "`on_conflict` of `map`: only `dlq` is available yet"
-            self.findings.error("P204", keys["on_conflict"].start, message)
+        self.check_selection(keys, draft)
+        timeouts = PolicyReader(self.reader).timeouts(keys)
+        if timeouts is not None:
+            draft["timeouts"] = timeouts
         draft["input"] = self.source(keys, node)
         self.input_uses = self.steps.uses.copy()
         self.steps.uses.clear()
         if "agent_template" not in keys:
             self.findings.error("P203", node.start, "`map` needs `agent_template`")
             return draft
-        template = keys["agent_template"]
-        if isinstance(template, Mapping):
-            inner = self.reader.keys(template, spellings.AGENT, "`agent_template`")
+        draft["agent_template"] = {"steps": self.template(keys["agent_template"])}
+        if "output" in keys:
+            draft["output"] = self.output(keys["output"])
+        return draft
+
+    def template(self, node: Node) -> list[dict[str, Any]]:
+        """Return the agents' steps, which may be wrapped in a mapping."""
+        if isinstance(node, Mapping):
+            self.findings.warning(
+                "W01", node.start, "`agent_template` is an old spelling with `commands`: write the list"
+            )
+            inner = self.reader.keys(node, spellings.AGENT, "`agent_template`")
             if "commands" not in inner:
-                self.findings.error("P203", template.start, "`agent_template` needs a list of steps")
-            template = inner.get("commands", template)
-        steps = (
-            self.steps.phase_steps(template, "map.agent_template")
-            if not isinstance(template, Mapping)
-            else []
-        )
-        return draft | {"agent_template": {"steps": steps}}
+                self.findings.error("P203", node.start, "`agent_template` needs a list of steps")
+                return []
+            node = inner["commands"]
+        return self.steps.phase_steps(node, "map.agent_template")
+
+    def check_selection(self, keys: dict[str, Node], draft: dict[str, Any]) -> None:
+        """Report a filter, an order or a path that cannot be read."""
+        for key, parse in (("filter", _filter), ("sort_by", _order), ("distinct", _path)):
+            if key not in keys or not isinstance(text := draft.get(key), str):
+                continue
+            node = keys[key]
+            try:
+                parse(text)
+            except (ExpressionError, SortError) as error:
+                mark = (
+                    place_in(self.findings, node, error.column - 1)
+                    if isinstance(node, Scalar)
+                    else node.start
+                )
+                self.findings.error(error.code, mark, f"`{key}` of `map`: {error}")
+
+    def output(self, node: Node) -> dict[str, Any]:
+        """Return what an agent gives: a text, an object of texts, or a file."""
+        if isinstance(node, Scalar):
+            self.steps.note("plain", node)
+            return {"text": self.reader.field(AgentOutput, "text", node, "`output` of `map`")}
+        written = {key.text for key, _ in node.pairs} if isinstance(node, Mapping) else set()
+        if "file" in written and written <= {"file", "format"}:
+            keys = self.reader.keys(node, spellings.AGENT_OUTPUT, "`output` of `map`")
+            self.steps.note("plain", keys["file"])
+            return self.reader.fields(AgentOutput, keys, "`output` of `map`")
+        for _, value in node.pairs if isinstance(node, Mapping) else ():
+            self.steps.note("plain", value)
+        return {"fields": self.reader.field(AgentOutput, "fields", node, "`output` of `map`")}
 
     def check_json_path(self, path: str, node: Node) -> None:
         """Report a query that cannot be read."""
@@ -104,7 +158,7 @@ class MapReader:
             self.findings.error("P203", node.start, "`input` needs one of `file`, `command`, `glob`")
         return {}
 
-    def input_text(self, node: Node, kind: str) -> str:
+    def input_text(self, node: Node, kind: UseKind) -> str:
         """Return a path or command that may hold placeholders."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value.strip():
             self.findings.error("P202", node.start, "a path or command of `input` must be a text")
@@ -139,3 +193,16 @@ class MapReader:
         except (ValueError, RecursionError) as error:
             self.findings.error("P202", node.start, f"`input` of `map` begins like JSON but is none: {error}")
             return {}
+
+
+def _filter(text: str) -> None:
+    parse_expression(text)
+
+
+def _order(text: str) -> None:
+    parse_sort(text)
+
+
+def _path(text: str) -> None:
+    if any(reference.path == () for reference in parse_expression(text).references):
+        raise ExpressionError("P401", 1, "not a path")

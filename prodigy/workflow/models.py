@@ -6,113 +6,24 @@ sizes bytes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from prodigy.values import Diagnostic
 from prodigy.workflow.claude_settings import ClaudeSettings
+from prodigy.workflow.env_value import EnvFile, EnvValue, SecretSource
+from prodigy.workflow.error_policy import AgentTimeouts, ErrorPolicy
 from prodigy.workflow.fields import Duration, Model, Name, Resolvable
+from prodigy.workflow.retry import Regex
 from prodigy.workflow.sandbox_settings import SandboxSettings
+from prodigy.workflow.step import Step, all_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Mode = Literal["standard", "mapreduce"]
-
-
-class Retry(Model):
-    """How often, and after which pauses, a failing step is run again."""
-
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 3
-    """Total runs, the first one included."""
-    backoff: Literal["fixed", "linear", "exponential", "fibonacci"] = "exponential"
-    """How the pause grows from run to run."""
-    initial_delay: Duration = 1.0
-    """The first pause."""
-    max_delay: Duration = 30.0
-    """No pause is longer."""
-
-    def delay(self, run: int) -> float:
-        """Return the pause in seconds after the given run, which counts from 1."""
-        if self.backoff == "fixed":
-            factor = 1.0
-        elif self.backoff == "linear":
-            factor = float(run)
-        elif self.backoff == "exponential":
-            factor = 2.0 ** min(run - 1, 64)
-        else:
-            before, factor = 0.0, 1.0
-            for _ in range(min(run, 90) - 1):
-                before, factor = factor, before + factor
-        return min(self.initial_delay * factor, self.max_delay)
-
-
-def _permission_bits(mode: str) -> str:
-    if not 0 <= int(mode, 8) <= 0o777:  # noqa: PLR2004 - the permission bits
-        raise ValueError("must be permission bits up to 0777")
-    return mode
-
-
-class WriteFile(Model):
-    """A file to write inside the workspace."""
-
-    path: Annotated[str, Field(min_length=1)]
-    """Relative to the workspace; it may hold placeholders."""
-    content: str
-    """The text; it may hold placeholders."""
-    format: Literal["text", "json", "yaml"] = "text"
-    """``json`` and ``yaml`` contents must parse and are written in a uniform layout."""
-    mode: Annotated[str, Field(pattern=r"^[0-7]{3,4}$"), AfterValidator(_permission_bits)] = "0644"
-    """The permission bits, as quoted octal digits."""
-    create_dirs: bool = False
-    """Make missing parent directories."""
-
-
-class Handler(Model):
-    """What is done when a step failed for good."""
-
-    steps: tuple[Step, ...] = ()
-    """Run in order. None at all: the failure is tolerated, or not, by ``fail_workflow``."""
-    max_attempts: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Cycles of handler and then one re-run of the step; 0: the handler runs once, the step not again."""
-    fail_workflow: bool = False
-    """Whether a step that was not recovered fails its list."""
-    commit_required: bool = False
-    """The handler must make a commit before the step is run again."""
-
-
-class Step(Model):
-    """One entry of a step list: exactly one of ``shell``, ``claude`` and ``write_file`` is set."""
-
-    path: str
-    """Where it stands in its file, as ``map.agent_template[1]``."""
-    name: Annotated[str, Field(min_length=1)]
-    """For display; the beginning of the text unless given."""
-    shell: str | None = None
-    """Text for the shell of the phase's container."""
-    claude: str | None = None
-    """A prompt for Claude Code, sent as data."""
-    write_file: WriteFile | None = None
-    """A file to write."""
-    env: dict[str, str] = Field(default_factory=dict)
-    """Variables of this step and its handlers; values may hold placeholders."""
-    timeout: Annotated[Duration | None, Resolvable()] = None
-    """The longest one attempt may take."""
-    working_dir: Annotated[str, Field(min_length=1)] | None = None
-    """Relative to the workspace; it may hold placeholders."""
-    capture_output: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """The variable that gets the output."""
-    commit_required: bool = False
-    """The step must have made a commit."""
-    on_failure: Handler | None = None
-    """None: a failure fails the step."""
-    retry: Retry | None = None
-    """None: one run."""
-
-    @property
-    def kind(self) -> Literal["shell", "claude", "write_file"]:
-        """Which of the three texts is set."""
-        if self.shell is not None:
-            return "shell"
-        return "claude" if self.claude is not None else "write_file"
+Uncommitted = Literal["save", "commit", "fail"]
 
 
 class Phase(Model):
@@ -121,6 +32,42 @@ class Phase(Model):
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     timeout: Annotated[Duration | None, Resolvable()] = None
     """The longest the whole phase may take."""
+
+
+class CaptureOutput(Model):
+    """A value taken from what one step of setup printed."""
+
+    command_index: Annotated[int, Field(ge=0)]
+    """Which step, counted from 0."""
+    source: Literal["stdout", "stderr", "both", "combined"] = "stdout"
+    """Which of its streams."""
+    pattern: Regex | None = None
+    """A regular expression; its first group, or the whole match, is the value."""
+    json_path: str | None = None
+    """A JSONPath query into the text, read as JSON."""
+    max_size: Annotated[int, Field(ge=1)] = 1 << 20
+    """The most bytes the text may have."""
+    default: Any = None
+    """The value where there is none; without one the phase fails."""
+    multiline: Literal["preserve", "join", "first_line", "last_line", "array"] = "preserve"
+    """How several lines are taken."""
+
+
+class SetupPhase(Phase):
+    """Run once in the session workspace, before the items are known."""
+
+    capture_outputs: dict[str, CaptureOutput] = Field(default_factory=dict)
+    """Values taken from what steps printed."""
+    share: tuple[str, ...] = ()
+    """Untracked paths that every agent gets a copy of."""
+
+
+class MergePhase(Phase):
+    """Run before the user's branch moves."""
+
+    steps: tuple[Step, ...] = ()
+    on_conflict: Literal["fail", "claude"] = "fail"
+    """What a conflict with what the branch has gained means, where there are no steps."""
 
 
 class MapInput(Model):
@@ -142,18 +89,53 @@ class MapInput(Model):
     """How a file is written; by its extension unless given."""
 
 
+class AgentOutput(Model):
+    """What an agent gives to reduce."""
+
+    text: str | None = None
+    """A text with placeholders."""
+    fields: dict[str, str] | None = None
+    """An object of texts with placeholders."""
+    file: str | None = None
+    """A file of the agent's workspace."""
+    format: Literal["json", "text", "yaml"] = "json"
+    """How that file is written."""
+
+
 class MapPhase(Model):
     """One agent for every item."""
 
     input: MapInput
     json_path: Annotated[str, Field(min_length=1)] | None = None
     """RFC 9535 query whose nodes are the items; the whole document unless given."""
+    filter: str | None = None
+    """An expression; items for which it does not hold are left out."""
+    sort_by: str | None = None
+    """Fields the items are ordered by."""
+    distinct: str | None = None
+    """A field of which each value is taken once."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    """Items left out at the beginning."""
     max_items: Annotated[int, Field(ge=1)] | None = None
     """Only the first so many items."""
     max_parallel: Annotated[int, Field(ge=1), Resolvable()] = 10
     """Agents at a time."""
     agent_template: Phase
     """What each agent does."""
+    output: AgentOutput | None = None
+    """What an agent gives; what its last command printed unless given."""
+    variables: dict[str, Any] = Field(default_factory=dict)
+    """Values computed over all successful results."""
+    timeouts: AgentTimeouts | None = None
+    """How long agents may take."""
+    merge_order: Literal["completion", "item"] = "completion"
+    """Whether commits are merged as agents end, or in the order of the items."""
+    on_conflict: Literal["retry", "dlq", "claude", "fail"] = "retry"
+    """What a conflict with other agents' commits means."""
+    on_empty: Literal["warn", "reduce", "fail"] = "warn"
+    """What it means that there are no items."""
+    uncommitted: Uncommitted | None = None
+    """What agents leave uncommitted, in place of the file's general rule."""
 
 
 class Workflow(Model):
@@ -164,18 +146,28 @@ class Workflow(Model):
     description: str | None = None
     version: str | None = None
     mode: Mode = "standard"
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, EnvValue] = Field(default_factory=dict)
     """Variables of every process, in the order of the file."""
+    env_files: tuple[EnvFile, ...] = ()
+    """Files of variables; `env` wins over them."""
+    secrets: dict[str, SecretSource] = Field(default_factory=dict)
+    """Variables that are never stored and never shown."""
     timeout: Annotated[Duration | None, Resolvable()] = None
     """The longest the whole run may take."""
+    max_iterations: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often the commands are repeated, as long as each time commits something."""
+    uncommitted: Uncommitted = "save"
+    """What becomes of changes that are left uncommitted."""
+    error_policy: ErrorPolicy = Field(default_factory=ErrorPolicy)
+    """What failing items mean."""
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     claude: ClaudeSettings = Field(default_factory=ClaudeSettings)
     commands: Phase | None = None
     """The steps of standard mode."""
-    setup: Phase | None = None
+    setup: SetupPhase | None = None
     map: MapPhase | None = None
     reduce: Phase | None = None
-    merge: Phase | None = None
+    merge: MergePhase | None = None
     """Run before the user's branch moves."""
     warnings: tuple[Diagnostic, ...] = ()
     """What the file's author should look at; nothing that stops a run."""
@@ -190,7 +182,9 @@ class Workflow(Model):
             "reduce": self.reduce,
             "merge": self.merge,
         }
-        return {name: phase for name, phase in found.items() if phase is not None}
+        return {name: phase for name, phase in found.items() if phase is not None and phase.steps}
 
-
-Handler.model_rebuild()
+    def steps(self) -> Iterator[Step]:
+        """Return every step of every phase, those that hang on other steps included."""
+        for phase in self.phases().values():
+            yield from all_steps(phase.steps)

@@ -6,14 +6,15 @@ import json
 from collections import ChainMap
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prodigy.errors import StepError
 from prodigy.values import ErrorKind
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
 
 _SHOWN_NAMES = 20
 
@@ -24,6 +25,43 @@ class Captured:
 
     value: Any
     fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Deferred:
+    """A value that is found out only when a text asks for it, and then kept."""
+
+    def __init__(self, find: Callable[[], Any]) -> None:
+        self._find = find
+        self._found: list[Any] = []
+
+    def get(self) -> Any:
+        """Return the value."""
+        if not self._found:
+            self._found.append(self._find())
+        return self._found[0]
+
+
+class Paths(list[str]):
+    """Names that stand in a text with one space between them."""
+
+
+class Computer(Protocol):
+    """What computed placeholders ask of the running step."""
+
+    now: datetime
+
+    def file(self, path: str) -> str:
+        """Return the text of a file of the workspace. Raises StepError."""
+
+    def cmd(self, script: str) -> str:
+        """Return what a shell text prints. Raises StepError."""
+
+    def stash(self, value: str) -> str:
+        """Keep a value in a read-only file in the sandbox; gives its path. Raises StepError."""
+
+
+class _StepRecord(dict[str, Any]):
+    """The results of a step under its id, which a capture of the same name hides."""
 
 
 class _Exported(str):
@@ -43,11 +81,43 @@ class Scope:
     ) -> None:
         variables = {name: _Exported(text) for name, text in (exported or {}).items()}
         self._names: ChainMap[str, Any] = ChainMap({**variables, **(names or {})})
+        self._under: Scope | None = None
+        self._tracking: list[set[str]] = []
+        self._environment: dict[str, str] | None = None
+        self._computer: Computer | None = None
 
     def child(self, names: Mapping[str, Any] | None = None, /, **more: Any) -> Scope:
         """Return a scope that also sees everything here."""
+        return self._derived({**(names or {}), **more})
+
+    def overlay(
+        self, names: Mapping[str, Any] | None = None, exported: Mapping[str, str] | None = None
+    ) -> Scope:
+        """Return a scope that sees these names above everything here; what else it sets is set here."""
+        above = {name: _Exported(text) for name, text in (exported or {}).items()}
+        return self._derived({**above, **(names or {})}, under=self)
+
+    def computing(self, computer: Computer) -> Scope:
+        """Return a child whose texts may use computed forms."""
+        return self._derived({}, computer=computer)
+
+    def with_environment(self, variables: Mapping[str, str]) -> Scope:
+        """Return a child in which ``env`` answers to a step's own environment."""
+        return self._derived({}, environment=dict(variables))
+
+    def _derived(
+        self,
+        names: dict[str, Any],
+        *,
+        under: Scope | None = None,
+        computer: Computer | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> Scope:
         made = Scope()
-        made._names = self._names.new_child({**(names or {}), **more})
+        made._names = self._names.new_child(names)
+        made._under = under
+        made._computer = computer or self._computer
+        made._environment = self._environment if environment is None else environment
         return made
 
     def exporting(self, variables: Mapping[str, str]) -> Scope:
@@ -55,12 +125,51 @@ class Scope:
         return self.child({name: _Exported(text) for name, text in variables.items()})
 
     def set(self, name: str, value: Any) -> None:
-        """Set a name here."""
-        self._names[name] = value
+        """Set a name here, or where an overlay stands on."""
+        for names in self._tracking:
+            names.add(name)
+        if self._under is not None and name not in self._names.maps[0] and name != "handler":
+            self._under.set(name, value)
+        else:
+            self._names[name] = value
+
+    def raw(self, name: str) -> Any:
+        """Return what stands behind a name, with the fields it answers to. Raises KeyError."""
+        return self._names[name]
+
+    def find(self, name: str) -> Any:
+        """Return a name's value, None where it has none."""
+        value = self._names.get(name)
+        return value.value if isinstance(value, Captured) else value
+
+    def follow(self, path: tuple[str, ...]) -> Any:
+        """Return the value at a path. Raises LookupError."""
+        return self._follow(path)
+
+    def set_step(self, step_id: str, record: dict[str, Any]) -> None:
+        """Set the results of a step, by its id and under ``steps``."""
+        self.set("steps", {**(self.find("steps") or {}), step_id: record})
+        if step_id not in self._names or isinstance(self._names[step_id], _StepRecord):
+            self.set(step_id, _StepRecord(record))
+
+    def track(self) -> None:
+        """Note from now on which names are set here."""
+        self._tracking.append(set())
+
+    def tracked(self) -> dict[str, Any]:
+        """Return the names set since the last ``track``, as ``dump`` writes them."""
+        names = self._tracking.pop()
+        return self.dump(names)
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Set names as ``tracked`` gave them."""
+        found = Scope.load(data)
+        for name in found.names():
+            self.set(name, found.raw(name))
 
     def capture(self, name: str, value: Any, **fields: Any) -> None:
         """Set a name whose value also answers to fields such as ``exit_code``."""
-        self._names[name] = Captured(value, fields)
+        self.set(name, Captured(value, fields))
 
     def set_item(self, item: Any, *, is_path: bool = False) -> None:
         """Set ``item`` and ``item_json``; an item that is a path also answers to its parts."""
@@ -89,7 +198,9 @@ class Scope:
 
     def get(self, name: str) -> Any:
         """Return a name's value. Raises KeyError."""
-        return self.exported if name == "env" else self._names[name]
+        if name == "env":
+            return self.exported if self._environment is None else self._environment
+        return self._names[name]
 
     def names(self) -> list[str]:
         """Return every name that has a value, sorted."""
@@ -128,22 +239,30 @@ class Scope:
         """Return the values of all captures visible here."""
         return {name: value.value for name, value in self._names.items() if isinstance(value, Captured)}
 
-    def dump(self) -> dict[str, Any]:
-        """Return everything visible here as JSON data."""
-        own = {name: value for name, value in self._names.items() if not isinstance(value, _Exported)}
+    def dump(self, only: Collection[str] | None = None) -> dict[str, Any]:
+        """Return everything visible here, or only some names, as JSON data."""
+        own = {
+            name: value
+            for name, value in self._names.items()
+            if not isinstance(value, (_Exported, Deferred)) and (only is None or name in only)
+        }
         captured = {name: value for name, value in own.items() if isinstance(value, Captured)}
+        plain = own | {name: value.value for name, value in captured.items()}
         return {
-            "names": own | {name: value.value for name, value in captured.items()},
-            "fields": {name: value.fields for name, value in captured.items()},
-            "exported": self.exported,
+            "names": {name: _packed(value) for name, value in plain.items()},
+            "fields": {name: _packed(value.fields) for name, value in captured.items()},
+            "steps": [name for name, value in own.items() if isinstance(value, _StepRecord)],
+            "exported": self.exported if only is None else {},
         }
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Scope:
         """Return the scope that ``dump`` described."""
-        scope = cls(data["names"], data["exported"])
+        scope = cls({name: _unpacked(value) for name, value in data["names"].items()}, data["exported"])
         for name, fields in data["fields"].items():
-            scope.capture(name, scope.get(name), **fields)
+            scope.capture(name, scope.get(name), **_unpacked(fields))
+        for name in data["steps"]:
+            scope.set(name, _StepRecord(scope.get(name)))
         return scope
 
     def _piece(self, piece: str | Placeholder) -> Any:
@@ -155,7 +274,8 @@ class Scope:
         except KeyError:
             raise LookupError(_missing(path[:1], self.names())) from None
         for depth, part in enumerate(path[1:], 1):
-            value = _step_into(value, part, path[: depth + 1])
+            value = _step_into(_found(value), part, path[: depth + 1])
+        value = _found(value)
         return value.value if isinstance(value, Captured) else value
 
 
@@ -171,6 +291,8 @@ def as_text(value: Any) -> str:
     """Return a value as plain text: texts as they are, null as nothing, the rest as compact JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, Paths):
+        return " ".join(value)
     return "" if value is None else compact(value)
 
 
@@ -193,6 +315,29 @@ def _step_into(value: Any, part: str, path: tuple[str, ...]) -> Any:
     if isinstance(value, dict) and part in value:
         return value[part]
     raise LookupError(_missing(path, sorted(value) if isinstance(value, dict) else []))
+
+
+def _found(value: Any) -> Any:
+    return value.get() if isinstance(value, Deferred) else value
+
+
+def _packed(value: Any) -> Any:
+    """Return JSON data that remembers which lists are names."""
+    if isinstance(value, Paths):
+        return {"\0paths": list(value)}
+    if isinstance(value, dict):
+        return {key: _packed(inner) for key, inner in value.items() if not isinstance(inner, Deferred)}
+    if isinstance(value, list):
+        return [_packed(inner) for inner in value]
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"\0paths"}:
+            return Paths(value["\0paths"])
+        return {key: _unpacked(inner) for key, inner in value.items()}
+    return [_unpacked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _missing(path: tuple[str, ...], available: list[str]) -> str:

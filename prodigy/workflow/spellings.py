@@ -29,13 +29,21 @@ _REMOVED = {
     "skip_permissions": "removed; use `claude.permission_mode`",
 }
 
+POLICY_KEYS = _names(
+    "on_item_failure continue_on_failure max_failures failure_threshold error_collection circuit_breaker"
+)
+"""Keys of `error_policy` that may also stand at the top level."""
+
 FILE = Place(
-    _names("name description version mode commands setup map reduce merge env timeout sandbox claude"),
+    _names(
+        "name description version mode commands setup map reduce merge env env_files secrets timeout sandbox "
+        "claude error_policy retry_defaults uncommitted max_iterations"
+    )
+    | POLICY_KEYS,
     {"steps": "commands"},
     _names(
-        "env_files secrets profiles active_profile parameters defaults imports extends template templates "
-        "workflows sub_workflows error_policy on_item_failure continue_on_failure max_failures "
-        "failure_threshold error_collection circuit_breaker retry_defaults uncommitted max_iterations"
+        "profiles active_profile parameters defaults imports extends template templates workflows "
+        "sub_workflows"
     ),
     _REMOVED
     | {
@@ -46,18 +54,25 @@ FILE = Place(
     },
 )
 
-STEP_KINDS = ("shell", "claude", "write_file")
+STEP_KINDS = ("shell", "claude", "write_file", "foreach", "test")
+FOREACH_KEYS = _names("do parallel max_items continue_on_error")
+"""Keys of a loop that may also stand beside `foreach`."""
 
 STEP = Place(
-    _names(
-        "shell claude write_file name env timeout working_dir capture_output commit_required on_failure retry"
+    frozenset(STEP_KINDS)
+    | FOREACH_KEYS
+    | _names(
+        "id name when env clear_env timeout working_dir capture_output capture_format capture_streams "
+        "output_file outputs commit_required auto_commit commit_config retry on_exit_code on_failure "
+        "on_success validate step_validate skip_validation validation_timeout ignore_validation_failure"
     ),
-    {"cwd": "working_dir", "capture": "capture_output", "retry_config": "retry"},
-    _names(
-        "id when condition clear_env capture_format capture_streams output_file outputs auto_commit "
-        "commit_config on_exit_code on_success continue_on_error validate step_validate skip_validation "
-        "validation_timeout ignore_validation_failure foreach do max_items use with test"
-    ),
+    {
+        "condition": "when",
+        "cwd": "working_dir",
+        "capture": "capture_output",
+        "retry_config": "retry",
+    },
+    _names("use with"),
     _REMOVED
     | {
         "analyze": "removed; run your analyser with `shell`",
@@ -66,35 +81,55 @@ STEP = Place(
         "command": "removed; use `shell`",
         "metadata": "removed",
         "analysis": "removed",
-        "parallel": "removed on a step; use `map`",
         "args": 'removed; write `claude: "/name args"`',
         "options": 'removed; write `claude: "/name args"`',
     },
 )
 
-CONTROL_KEYS = _names("max_attempts fail_workflow commit_required")
-CONTROL_ALIASES = {"max_retries": "max_attempts"}
-_CONTROL_LATER = _names("retry_original strategy handler_failure_fatal prompt")
-
-HANDLER_LIST = Place(
-    CONTROL_KEYS | {"commands"},
-    CONTROL_ALIASES | {"steps": "commands"},
-    _CONTROL_LATER | {"timeout", "capture"},
+CONTROL_KEYS = _names(
+    "max_attempts strategy fail_workflow commit_required timeout handler_failure_fatal capture retry_original"
 )
+"""Keys of a handler that are not those of a step."""
+CONTROL_ALIASES = {"max_retries": "max_attempts"}
+
+HANDLER_LIST = Place(CONTROL_KEYS | {"commands", "prompt"}, CONTROL_ALIASES | {"steps": "commands"})
 HANDLER_STEP = Place(
-    STEP.keys | CONTROL_KEYS,
-    STEP.aliases | CONTROL_ALIASES,
-    STEP.later | _CONTROL_LATER,
+    STEP.keys | CONTROL_KEYS | {"prompt"},
+    {**{alias: name for alias, name in STEP.aliases.items() if alias != "capture"}, **CONTROL_ALIASES},
+    STEP.later,
     STEP.removed,
 )
 
 RETRY = Place(
-    _names("attempts backoff initial_delay max_delay"),
+    _names("attempts backoff initial_delay max_delay jitter jitter_factor retry_on retry_budget on_failure"),
     {"max_attempts": "attempts"},
-    _names("jitter jitter_factor retry_on retry_budget on_failure type multiplier"),
 )
+BACKOFFS = {
+    "fixed": Place(_names("delay")),
+    "linear": Place(_names("initial increment")),
+    "exponential": Place(_names("initial base"), {"multiplier": "base"}),
+    "fibonacci": Place(_names("initial")),
+    "custom": Place(_names("delays")),
+}
+FALLBACK = Place(_names("shell claude"), {"command": "shell"})
 
 WRITE_FILE = Place(_names("path content format mode create_dirs"))
+CAPTURE_STREAMS = Place(_names("stdout stderr exit_code success duration"))
+OUTPUT_SPEC = Place(_names("file_pattern multiple required"))
+COMMIT_CONFIG = Place(
+    _names("message_template message_pattern author include_files exclude_files squash"),
+    {},
+    frozenset(),
+    {"sign": "removed; no keys enter the sandbox"},
+)
+FOREACH = Place(FOREACH_KEYS | _names("foreach input items command glob"))
+VALIDATE = Place(
+    _names("shell claude commands result_file threshold timeout expected_schema on_incomplete"),
+    {"command": "shell"},
+)
+STEP_VALIDATE = Place(_names("commands success_criteria max_attempts retry_delay"))
+CHECK = Place(_names("command expect_output expect_exit_code command_type"))
+TEST = Place(_names("command on_failure"))
 
 _CLAUDE_LATER = _names(
     "model append_system_prompt max_turns max_budget_usd run_budget_usd allowed_tools disallowed_tools "
@@ -103,24 +138,42 @@ _CLAUDE_LATER = _names(
 CLAUDE = Place(_names("credentials"), {}, _CLAUDE_LATER, _REMOVED)
 CLAUDE_STEP = Place(_names("prompt"), {}, _CLAUDE_LATER | {"credentials"}, _REMOVED)
 
-SETUP = Place(_names("commands timeout"), {"steps": "commands"}, _names("capture_outputs share sandbox"))
-REDUCE = Place(_names("commands timeout"), {"steps": "commands"}, _names("sandbox"))
-MERGE = Place(_names("commands timeout on_conflict"), {"steps": "commands"}, _names("sandbox"))
+ENV_COMMAND = Place(_names("command cache"))
+ENV_CONDITION = Place(_names("condition when_true when_false"))
+ENV_SECRET = Place(_names("secret value provider key version"))
+SECRET = Place(_names("provider key version"))
+ENV_FILE = Place(_names("path required"))
+
+SETUP = Place(_names("commands timeout capture_outputs share sandbox"), {"steps": "commands"})
+CAPTURE_OUTPUTS = Place(_names("command_index source pattern json_path max_size default multiline"))
+REDUCE = Place(_names("commands timeout sandbox"), {"steps": "commands"})
+MERGE = Place(_names("commands timeout on_conflict sandbox"), {"steps": "commands"})
 AGENT = Place(_names("commands"), {"steps": "commands"})
 
 MAP = Place(
-    _names("input items json_path max_items max_parallel agent_template on_conflict"),
-    {"limit": "max_items"},
     _names(
-        "filter sort_by distinct offset output variables agent_timeout_secs timeout_config merge_order "
-        "on_empty uncommitted sandbox error_policy"
+        "input items json_path filter sort_by distinct offset max_items max_parallel agent_template output "
+        "variables agent_timeout_secs timeout_config merge_order on_conflict on_empty uncommitted sandbox "
+        "error_policy"
     ),
+    {"limit": "max_items"},
+    frozenset(),
     {
         "key": "removed",
         "timeout_per_agent": "removed; use `agent_timeout_secs`",
         "retry_on_failure": "removed; use `error_policy`",
     },
 )
+AGENT_OUTPUT = Place(_names("file format"))
+TIMEOUT_CONFIG = Place(
+    _names(
+        "agent_timeout_secs timeout_policy command_timeouts timeout_action cleanup_grace_period_secs "
+        "enable_monitoring"
+    )
+)
+ERROR_POLICY = Place(POLICY_KEYS | {"retry_config"})
+BREAKER = Place(_names("failure_threshold success_threshold timeout half_open_requests"))
+BATCHED = Place(_names("size"))
 INPUT_FILE = Place(_names("file format"))
 INPUT_COMMAND = Place(_names("command timeout"))
 INPUT_GLOB = Place(_names("glob exclude"))
@@ -134,9 +187,11 @@ SANDBOX = Place(
     ),
 )
 
-RESERVED_NAMES = _names(
+_NAMESPACES = _names(
     "item item_index item_total item_id item_json map setup shell test claude last write_file foreach "
-    "handler step workflow steps validation error merge env param git worker agent file cmd json date uuid "
-    "PATH HOME USER SHELL LANG IFS"
+    "handler step workflow steps validation error merge env param git worker agent"
 )
+RESERVED_IDS = _NAMESPACES - {"test"}
+"""Names no step may have as its id."""
+RESERVED_NAMES = _NAMESPACES | _names("file cmd json date uuid PATH HOME USER SHELL LANG IFS")
 """Names no capture may have."""

@@ -1,44 +1,54 @@
-"""Reads step lists, handlers and retries into plain data of the models' shape."""
+"""Reads step lists into plain data of the models' shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
+from prodigy.workflow.env_reader import EnvReader
+from prodigy.workflow.foreach_reader import ForeachReader
 from prodigy.workflow.handlers import HandlerReader
-from prodigy.workflow.models import Retry, Step, WriteFile
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence
+from prodigy.workflow.output_reader import OutputReader
+from prodigy.workflow.retry_reader import RetryReader
+from prodigy.workflow.step import Step, WriteFile
+from prodigy.workflow.use import Use, UseKind
+from prodigy.workflow.validate_reader import ValidateReader
 
 if TYPE_CHECKING:
     from prodigy.workflow.reader import Reader
 
 MAX_STEPS = 5000
 _SHOWN_NAME = 40
-_MAX_ENV_VALUE = 100 * 1024
-_WORDS = ("yes", "no", "on", "off")
-
-
-@dataclass(frozen=True)
-class Use:
-    """A text with placeholders, or a name that later texts may use, in the order things happen."""
-
-    kind: Literal["plain", "shell", "prompt", "capture", "env"]
-    node: Node
-    text: str
-    """The text; for captures and env the name."""
-    in_handler: bool = False
+_SIMPLE = (
+    "name",
+    "timeout",
+    "working_dir",
+    "clear_env",
+    "commit_required",
+    "auto_commit",
+    "continue_on_error",
+    "skip_validation",
+    "validation_timeout",
+    "ignore_validation_failure",
+    "output_file",
+)
+_ONLY_LOOPS = ("do", "max_items", "parallel")
+_RETRIED = ("shell", "claude", "test")
 
 
 class StepReader:
     """Reads one phase's steps; ``uses`` then holds its texts and captures in order."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, retry_defaults: dict[str, Node] | None = None) -> None:
         self.reader = reader
         self.findings = reader.findings
+        self.retry_defaults = retry_defaults
         self.uses: list[Use] = []
         self.count = 0
         self.handlers_open = 0
+        self.shared_open = 0
+        """Loops around this place whose elements run at the same time."""
 
     def phase_steps(self, node: Node, path: str) -> list[dict[str, Any]]:
         """Return the steps of a list, which must not be empty."""
@@ -60,6 +70,7 @@ class StepReader:
             if not node.value.startswith("/") and " " in node.value:
                 message = "a bare text is a prompt for Claude; write `shell:` or `claude:`"
                 self.findings.warning("W02", node.start, message)
+            self.note("prompt", node)
             return self.finish({"claude": node.value}, path, {"claude": node})
         if not isinstance(node, Mapping):
             self.findings.error("P202", node.start, f"{where} must be a mapping or a text")
@@ -77,136 +88,162 @@ class StepReader:
         if len(kinds) != 1:
             if kinds or not refused:
                 what = " and ".join(kinds) or "none of them"
-                kinds_text = "exactly one of shell, claude, write_file"
+                kinds_text = "exactly one of shell, claude, write_file, foreach, test"
                 self.findings.error("P206", node.start, f"{where} must have {kinds_text}; it has {what}")
             return None
-        draft: dict[str, Any] = {}
-        simple = ("name", "timeout", "working_dir", "commit_required")
-        draft |= self.reader.fields(Step, {key: keys[key] for key in simple if key in keys}, where)
+        (kind,) = kinds
+        self.refuse_misplaced(kind, keys, where)
+        shared = ("continue_on_error",) if kind == "foreach" and not isinstance(keys[kind], Mapping) else ()
+        simple = {key: keys[key] for key in _SIMPLE if key in keys and key not in shared}
+        draft = self.reader.fields(Step, simple, where)
+        self.when(draft, keys, where)
         if "env" in keys:
-            draft["env"] = self.env(keys["env"], where)
-        self.kind_text(kinds[0], keys[kinds[0]], draft, where)
+            draft["env"] = EnvReader(self.reader, self.note_env).block(keys["env"], where)
+        self.kind_text(kind, keys, draft, path)
         return self.finish(draft, path, keys)
 
-    def kind_text(self, kind: str, node: Node, draft: dict[str, Any], where: str) -> None:
+    def refuse_misplaced(self, kind: str, keys: dict[str, Node], where: str) -> None:
+        """Report fields that cannot act on a kind, or not here."""
+        if kind != "foreach":
+            for key in _ONLY_LOOPS:
+                if key in keys:
+                    code = "P207" if key == "parallel" else "P208"
+                    advice = ": removed on a step; use `foreach` or `map`" if key == "parallel" else ""
+                    message = f"`{key}` in {where} belongs to `foreach`{advice}"
+                    self.findings.error(code, keys[key].start, message)
+        if kind == "write_file" and "clear_env" in keys:
+            message = f"`clear_env` cannot act on the `write_file` of {where}"
+            self.findings.error("P208", keys["clear_env"].start, message)
+        for key in ("commit_required", "auto_commit", "commit_config"):
+            if self.shared_open and key in keys:
+                message = f"`{key}` in {where}: commits cannot be told apart in a `foreach` with `parallel`"
+                self.findings.error("P208", keys[key].start, message)
+
+    def when(self, draft: dict[str, Any], keys: dict[str, Node], where: str) -> None:
+        """Read the condition, which YAML may have taken for a boolean."""
+        node = keys.get("when")
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            draft["when"] = "true" if node.value else "false"
+        elif node is not None:
+            draft["when"] = self.reader.field(Step, "when", node, where)
+            self.note("expression", node)
+
+    def kind_text(self, kind: str, keys: dict[str, Node], draft: dict[str, Any], path: str) -> None:
         """Read the value of the kind key."""
-        if kind == "write_file":
-            keys = self.reader.keys(node, spellings.WRITE_FILE, f"`write_file` of {where}")
-            draft[kind] = self.reader.fields(WriteFile, keys, f"`write_file` of {where}")
-            missing = {"path", "content"} - keys.keys() if isinstance(node, Mapping) else set()
-            for name in sorted(missing):
-                self.findings.error("P203", node.start, f"`write_file` of {where} needs `{name}`")
-            return
-        if kind == "claude" and isinstance(node, Mapping):
-            keys = self.reader.keys(node, spellings.CLAUDE_STEP, f"`claude` of {where}")
-            if "prompt" not in keys:
-                self.findings.error("P203", node.start, f"`claude` of {where} needs `prompt`")
-            node = keys.get("prompt", node)
-        without_prompt = kind == "claude" and isinstance(node, Mapping)
-        value = draft[kind] = "" if without_prompt else self.reader.field(Step, kind, node, where)
+        node, where = keys[kind], f"step {path}"
+        if kind == "foreach":
+            draft[kind] = ForeachReader(self).loop(keys, path)
+        elif kind == "write_file":
+            self.write_file(node, draft, where)
+        elif kind == "test":
+            self.test(keys, draft, where)
+        else:
+            if kind == "claude" and isinstance(node, Mapping):
+                node = self.claude(node, draft, where)
+            without_prompt = kind == "claude" and isinstance(node, Mapping)
+            draft[kind] = "" if without_prompt else self.text(kind, node, where)
+            self.note("shell" if kind == "shell" else "prompt", node)
+
+    def text(self, kind: str, node: Node, where: str) -> Any:
+        """Return a command or prompt, which must not be empty."""
+        value = self.reader.field(Step, kind, node, where)
         if isinstance(value, str) and isinstance(node, Scalar) and not value.strip():
             self.findings.error("P203", node.start, f"`{kind}` of {where} is empty")
+        return value
+
+    def write_file(self, node: Node, draft: dict[str, Any], where: str) -> None:
+        """Read a file to write."""
+        keys = self.reader.keys(node, spellings.WRITE_FILE, f"`write_file` of {where}")
+        draft["write_file"] = self.reader.fields(WriteFile, keys, f"`write_file` of {where}")
+        missing = {"path", "content"} - keys.keys() if isinstance(node, Mapping) else set()
+        for name in sorted(missing):
+            self.findings.error("P203", node.start, f"`write_file` of {where} needs `{name}`")
+        for name in ("path", "content"):
+            if name in keys:
+                self.note("plain", keys[name])
+
+    def test(self, keys: dict[str, Node], draft: dict[str, Any], where: str) -> None:
+        """Read a test; a handler inside its mapping is the step's own."""
+        node = keys["test"]
+        self.findings.warning("W01", node.start, f"`test` in {where} is an old spelling: write `shell`")
+        if isinstance(node, Mapping):
+            inner = self.reader.keys(node, spellings.TEST, f"`test` of {where}")
+            if "command" not in inner:
+                self.findings.error("P203", node.start, f"`test` of {where} needs `command`")
+            if "on_failure" in inner and "on_failure" in keys:
+                message = f"`on_failure` stands twice in {where}"
+                self.findings.error("P205", inner["on_failure"].start, message)
+            elif "on_failure" in inner:
+                keys["on_failure"] = inner["on_failure"]
+            node = inner.get("command", node)
+        draft["test"] = "" if isinstance(node, Mapping) else self.text("test", node, where)
+        self.note("shell", node)
+
+    def claude(self, node: Mapping, draft: dict[str, Any], where: str) -> Node:
+        """Read the settings of one run of Claude; gives the prompt's node."""
+        keys = self.reader.keys(node, spellings.CLAUDE_STEP, f"`claude` of {where}")
+        if "prompt" not in keys:
+            self.findings.error("P203", node.start, f"`claude` of {where} needs `prompt`")
+        draft["claude_options"] = {}
+        return keys.get("prompt", node)
 
     def finish(self, draft: dict[str, Any], path: str, keys: dict[str, Node]) -> dict[str, Any]:
-        """Add what depends on the rest: name, captures, retry, handler; and note the texts."""
+        """Add what depends on the rest: name, results, retry, handlers, checks."""
         draft["path"] = path
         draft.setdefault("name", _shown_name(draft))
-        self.note_texts(draft, keys)
-        if "capture_output" in keys:
-            draft["capture_output"] = self.capture(keys["capture_output"], f"step {path}")
-        if "retry" in keys:
-            draft["retry"] = self.retry(keys["retry"], f"step {path}")
+        for key in ("working_dir", "output_file"):
+            if key in keys:
+                self.note("plain", keys[key])
+        OutputReader(self).read(draft, keys, path)
+        self.retry(draft, keys, path)
+        handlers = HandlerReader(self)
+        if "on_exit_code" in keys:
+            draft["on_exit_code"] = handlers.by_code(keys["on_exit_code"], f"{path}.on_exit_code")
         if "on_failure" in keys:
-            self.handlers_open += 1
-            draft["on_failure"] = HandlerReader(self).handler(keys["on_failure"], f"{path}.on_failure")
-            self.handlers_open -= 1
+            draft["on_failure"] = handlers.on_failure(keys["on_failure"], f"{path}.on_failure")
+        checks = ValidateReader(self)
+        if "step_validate" in keys:
+            draft["step_validate"] = checks.checks(keys["step_validate"], f"step {path}")
+        if "validate" in keys:
+            draft["validation"] = checks.validation(keys["validate"], f"{path}.validate")
+        if "on_success" in keys:
+            draft["on_success"] = handlers.plain_steps(keys["on_success"], f"{path}.on_success")
         return draft
 
-    def note_texts(self, draft: dict[str, Any], keys: dict[str, Node]) -> None:
-        """Note every text of a step that may hold placeholders, in the order they are rendered."""
-        if "env" in keys and isinstance(keys["env"], Mapping):
-            for key, value in keys["env"].pairs:
-                self.note("plain", value)
-                self.uses.append(Use("env", key, key.text, bool(self.handlers_open)))
-        if "working_dir" in keys:
-            self.note("plain", keys["working_dir"])
-        for kind, how in (("shell", "shell"), ("claude", "prompt")):
-            if kind in draft and kind in keys:
-                text = keys[kind]
-                if isinstance(text, Mapping):
-                    text = next((value for key, value in text.pairs if key.text == "prompt"), text)
-                self.note(how, text)
-        if "write_file" in keys and isinstance(keys["write_file"], Mapping):
-            for key, value in keys["write_file"].pairs:
-                if key.text in ("path", "content"):
-                    self.note("plain", value)
+    def retry(self, draft: dict[str, Any], keys: dict[str, Node], path: str) -> None:
+        """Read the retry rule, the file's defaults under it; a fallback is a step."""
+        reader, where = RetryReader(self.reader), f"`retry` of step {path}"
+        node = keys.get("retry")
+        if isinstance(node, Scalar) and node.value is False:
+            return
+        takes_defaults = self.retry_defaults is not None and not self.handlers_open
+        defaults = (self.retry_defaults or {}) if takes_defaults and any(k in draft for k in _RETRIED) else {}
+        if node is None and not defaults:
+            return
+        own = defaults | (reader.keys(node, where) if node is not None else {})
+        draft["retry"] = reader.rule(own, where)
+        ending = own.get("on_failure")
+        if isinstance(ending, Mapping):
+            draft["fallback"] = HandlerReader(self).fallback(ending, f"{path}.fallback")
 
-    def note(self, kind: Any, node: Node) -> None:
-        """Note one text."""
+    def note(self, kind: UseKind, node: Node) -> None:
+        """Note a text that may hold placeholders."""
         if isinstance(node, Scalar) and isinstance(node.value, str):
             self.uses.append(Use(kind, node, node.value, bool(self.handlers_open)))
 
-    def env(self, node: Node, where: str) -> dict[str, str]:
-        """Return static variables: texts, numbers as written, ``true``/``false``."""
-        if not isinstance(node, Mapping):
-            self.findings.error("P202", node.start, f"`env` of {where} must be a mapping")
-            return {}
-        found: dict[str, str] = {}
-        for key, value in node.pairs:
-            name = key.text
-            if not (name.isascii() and name.isidentifier()):
-                self.findings.error("P204", key.start, f"{name!r} is not a variable name", width=len(name))
-            elif name.startswith("PRODIGY_"):
-                self.findings.error("P305", key.start, f"{name!r} is reserved for prodigy", width=len(name))
-            elif not isinstance(value, Scalar) or value.value is None:
-                message = f"variable {name!r} must be a text, a number or a boolean"
-                advice = "computed, secret and per-profile values are not available yet"
-                self.findings.error("P202", value.start, message, advice)
-            else:
-                found[name] = self.env_value(name, value)
-        return found
+    def note_name(self, kind: UseKind, node: Node, name: str) -> None:
+        """Note a name that later texts may use, or the bounds of a block."""
+        self.uses.append(Use(kind, node, name, bool(self.handlers_open)))
 
-    def env_value(self, name: str, value: Scalar) -> str:
-        """Return one variable's text."""
-        text = value.text.lower() if isinstance(value.value, bool) else value.text
-        if len(text.encode()) > _MAX_ENV_VALUE:
-            self.findings.error("P204", value.start, f"variable {name!r} is longer than 100 KiB")
-        if "\0" in text:
-            self.findings.error("P204", value.start, f"variable {name!r} holds a NUL character")
-        return text
-
-    def capture(self, node: Node, where: str) -> str | None:
-        """Return the capture's name, None for false."""
-        name: Any = "output"
-        if not isinstance(node, Scalar) or not isinstance(node.value, bool):
-            name = self.reader.field(Step, "capture_output", node, where)
-        elif not node.value:
-            return None
-        if not isinstance(name, str):
-            return None
-        if name in _WORDS:
-            self.findings.error("P202", node.start, "write true or false, or another name for the capture")
-        if name in spellings.RESERVED_NAMES or name.startswith("PRODIGY_"):
-            self.findings.error("P305", node.start, f"a capture cannot be named {name!r}: it is reserved")
-        self.uses.append(Use("capture", node, name, bool(self.handlers_open)))
-        return name
-
-    def retry(self, node: Node, where: str) -> dict[str, Any] | None:
-        """Return the retry rule, None for false."""
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
-            return {} if node.value else None
-        if isinstance(node, Scalar):
-            return {"attempts": self.reader.field(Retry, "attempts", node, f"`retry` of {where}")}
-        keys = self.reader.keys(node, spellings.RETRY, f"`retry` of {where}")
-        if isinstance(keys.get("backoff"), Mapping):
-            message = (
-                f"`backoff` of {where}: only a name is available yet (fixed, linear, exponential, fibonacci)"
-            )
-            self.findings.error("P202", keys.pop("backoff").start, message)
-        return self.reader.fields(Retry, keys, f"`retry` of {where}")
+    def note_env(self, kind: UseKind, node: Node, text: str) -> None:
+        """Note a variable's text or name."""
+        self.uses.append(Use(kind, node, text, bool(self.handlers_open)))
 
 
 def _shown_name(draft: dict[str, Any]) -> str:
-    written = draft.get("write_file")
-    text = written.get("path") if isinstance(written, dict) else draft.get("shell") or draft.get("claude")
+    written, loop = draft.get("write_file"), draft.get("foreach")
+    text = written.get("path") if isinstance(written, dict) else None
+    if isinstance(loop, dict):
+        text = loop.get("text") or "foreach"
+    text = text or draft.get("shell") or draft.get("test") or draft.get("claude")
     return " ".join(str(text or "step").split())[:_SHOWN_NAME] or "step"

@@ -9,7 +9,9 @@
 #   I reason                          the input could not be stored; nothing ran
 #   B pid start oom_kills head        the step begins
 #   E code                            the step's own process has ended
-#   H head descends oom_kills dirty   all is known; MARK:O; on stdout closes that stream too
+#   H head descends oom_kills dirty told
+#                                     all is known; MARK:O; on stdout closes that stream too
+# The file for values is the one for the input with .out after it; told is 1 where it is not empty.
 root=$1 cwd=$2 survey=$3 cgroup=$4 file=$5 path=${6:-$PATH}
 shift 6
 IFS=' ' read -r mark size || exit 125
@@ -112,6 +114,7 @@ if ! enter; then
     report "W $reason"
     exit 125
 fi
+[ -d "${file%/*}" ] || mkdir -p "${file%/*}" 2>/dev/null
 read_start_time
 count_oom_kills
 find_head
@@ -138,6 +141,8 @@ if [ "$after" != - ]; then
         descends=1
     fi
 fi
-report "H $after $descends $oom $dirty"
+told=0
+[ -s "$file.out" ] && told=1
+report "H $after $descends $oom $dirty $told"
 printf '%s:O;' "$mark"
 exit "$code"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prodigy.run.retry import with_retry
 from prodigy.run.stop import Stop
 from prodigy.values import ErrorKind, StepFailure
-from prodigy.workflow.models import Retry
+from prodigy.workflow.retry import Retry
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.workflow.findings import suggestion
-from prodigy.workflow.models import Retry
 from prodigy.workflow.quantities import parse_duration, parse_size
+from prodigy.workflow.retry import Retry
 
 
 @pytest.mark.parametrize(
