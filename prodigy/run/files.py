@@ -9,7 +9,7 @@ from prodigy.run.command import WRITE_FILE, safe_path
 from prodigy.sandbox.protocol import INPUT, Call
 from prodigy.values import ErrorKind
 from prodigy.workflow.globs import match_glob
-from prodigy.workflow.scope import Paths
+from prodigy.workflow.plain_values import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

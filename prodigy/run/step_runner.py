@@ -16,7 +16,8 @@ from prodigy.run.looping import Loop
 from prodigy.run.names import ScopeNames, step_names
 from prodigy.run.retry import with_retry
 from prodigy.values import AttemptRecord, ErrorKind, StepFailure, StepResult
-from prodigy.workflow.expressions import ExpressionError, parse_expression
+from prodigy.workflow.expression_nodes import ExpressionError
+from prodigy.workflow.expressions import parse_expression
 from prodigy.workflow.render import render_plain
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ class Facts:
 
     def fields(self) -> dict[str, Any]:
         """Return what texts see."""
-        from prodigy.workflow.scope import Paths
+        from prodigy.workflow.plain_values import Paths
 
         return {
             "files_added": Paths(self.added),
@@ -134,7 +134,7 @@ class Tracker:
 
     def git(self) -> dict[str, Any]:
         """Return the ``git`` namespace: branch, HEAD and uncommitted paths."""
-        from prodigy.workflow.scope import Paths
+        from prodigy.workflow.plain_values import Paths
 
         entries = [
             (entry[:1], entry[1:2], entry[3:].decode("utf-8", "replace"))

@@ -11,7 +11,8 @@ from prodigy.errors import EnvironmentUnavailable, PolicyViolation, ProdigyError
 from prodigy.masking import SHORTEST, Masker
 from prodigy.run.names import ScopeNames
 from prodigy.workflow.env_file import parse_env_file
-from prodigy.workflow.expressions import ExpressionError, parse_expression
+from prodigy.workflow.expression_nodes import ExpressionError
+from prodigy.workflow.expressions import parse_expression
 from prodigy.workflow.globs import match_glob
 from prodigy.workflow.render import render_plain
 from prodigy.workflow.scope import Scope

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
 from prodigy.workflow.check import place_in
-from prodigy.workflow.expressions import ExpressionError, parse_expression
+from prodigy.workflow.expression_nodes import ExpressionError
+from prodigy.workflow.expressions import parse_expression
 from prodigy.workflow.models import AgentOutput, MapInput, MapPhase
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 from prodigy.workflow.placeholder import only_placeholder

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prodigy.workflow.scope import as_text, read
+from prodigy.workflow.plain_values import as_text
+from prodigy.workflow.scope import read
 
 if TYPE_CHECKING:
     from prodigy.workflow.scope import Scope

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import ChainMap
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prodigy.errors import StepError
 from prodigy.values import ErrorKind
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
+from prodigy.workflow.plain_values import Paths, as_text, compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,10 +39,6 @@ class Deferred:
         if not self._found:
             self._found.append(self._find())
         return self._found[0]
-
-
-class Paths(list[str]):
-    """Names that stand in a text with one space between them."""
 
 
 class Computer(Protocol):
@@ -285,20 +281,6 @@ def read(text: str, scope: Scope, *, in_shell: bool) -> list[str | Placeholder]:
         return scan(text, scope, in_shell=in_shell)
     except PlaceholderError as error:
         raise StepError(ErrorKind.INTERPOLATION, error.message, help=error.help) from None
-
-
-def as_text(value: Any) -> str:
-    """Return a value as plain text: texts as they are, null as nothing, the rest as compact JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Paths):
-        return " ".join(value)
-    return "" if value is None else compact(value)
-
-
-def compact(value: Any) -> str:
-    """Return compact JSON with key order and number types kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _step_into(value: Any, part: str, path: tuple[str, ...]) -> Any:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from prodigy.errors import StepError
 from prodigy.values import ErrorKind
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError
-from prodigy.workflow.scope import as_text, read
+from prodigy.workflow.plain_values import as_text
+from prodigy.workflow.scope import read
 from prodigy.workflow.shell_context import Quoting, parse_script
 
 if TYPE_CHECKING:
