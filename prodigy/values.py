@@ -215,6 +215,8 @@ class RunResult(Frozen):
     branch: str
     target: str | None
     workspace: str
+    iterations: tuple[dict[str, Any], ...] = ()
+    """What became of each time through the commands."""
     phases: tuple[PhaseResult, ...] = ()
     steps: tuple[StepResult, ...] = ()
     items: dict[str, int] | None = None

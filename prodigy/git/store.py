@@ -128,6 +128,17 @@ class Store:
             self.git.run("merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1), limited=True).code == 0
         )
 
+    def merge_of(self, commit: str) -> str | None:
+        """Return the session's merge of a commit; None where it was not merged."""
+        listed = self.git.run(
+            "rev-list", "--merges", "--parents", f"{self.base}..{self.head()}", limited=True
+        )
+        for line in listed.out.decode().splitlines():
+            merge, *parents = line.split()
+            if commit in parents[1:]:
+                return merge
+        return None
+
     def commits(self, base: str, head: str) -> tuple[str, ...]:
         """Return the commits of ``head`` that ``base`` has not, oldest first."""
         if base == head:

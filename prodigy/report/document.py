@@ -53,7 +53,6 @@ def run_document(result: RunResult) -> dict[str, Any]:
     data = result.model_dump(exclude={"phases", "steps", "results", "merge"})
     items = [_item(one) for one in result.results]
     data |= {
-        "iterations": [],
         "phases": [{**phase.model_dump(), "container_limits": None} for phase in result.phases],
         "steps": [_step(one) for one in result.steps],
         "results": items,

@@ -167,6 +167,26 @@ _WORDING: dict[str, Callable[[Event, dict[str, Any]], Line]] = {
     "session_merged": lambda _, data: Line(
         "INFO", f"{data.get('target')} is now {str(data.get('commit'))[:_HASH]}"
     ),
+    "note": lambda _, data: Line("INFO", str(data.get("message"))),
+    "agent_retrying": lambda _, data: Line(
+        "WARN",
+        f"the agent is run again in {duration(data.get('backoff') or 0.0)} "
+        f"(attempt {data.get('attempt')}): {data.get('error')}",
+    ),
+    "agent_timeout_near": lambda _, data: Line(
+        "WARN", f"most of the agent's {duration(data.get('limit') or 0.0)} are over"
+    ),
+    "circuit_opened": lambda _, data: Line(
+        "WARN", f"the circuit breaker opened after {data.get('failures')} failures in a row"
+    ),
+    "circuit_half_open": lambda _, __: Line("INFO", "the circuit breaker lets some agents through"),
+    "circuit_closed": lambda _, __: Line("INFO", "the circuit breaker closed"),
+    "policy_stopped": lambda _, data: Line(
+        "ERROR", f"the error policy stopped the map phase: {data.get('rule')}"
+    ),
+    "validation_completed": lambda _, data: Line(
+        "INFO", f"validation: {data.get('status')}, {data.get('completion') or 0:g} % complete"
+    ),
     "warning": lambda _, data: Line("WARN", str(data.get("message"))),
     "security_violation": lambda _, data: Line(
         "ERROR", f"security violation: {data.get('message')}: {_files(data)}"

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-import json
+import threading
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError
+from pydantic import Field
+
+from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError, StepError
 from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers
+from prodigy.run.agent_output import agent_output
+from prodigy.run.committing import commit_everything
 from prodigy.run.phase import describe, save_uncommitted
+from prodigy.run.sharing import receive_shared
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.text import item_name
 from prodigy.values import ErrorKind, Frozen, StepFailure
-from prodigy.workflow.models import Phase
+from prodigy.workflow.error_policy import AgentTimeouts
+from prodigy.workflow.models import AgentOutput, Phase, Uncommitted
 from prodigy.workflow.scope import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from prodigy.git.template import Template
     from prodigy.git.workspace import Workspace
     from prodigy.run.context import RunContext
+    from prodigy.run.place import Place
     from prodigy.run.station import Station
+    from prodigy.workflow.step import Step
 
 _SHOWN_LEFTOVERS = 100
+_NEAR = 0.8
+"""The part of its time after which an agent's end is near."""
 
 
 class AgentJob(Frozen):
@@ -41,6 +56,14 @@ class AgentJob(Frozen):
     template: Phase
     scope: dict[str, Any]
     """The names setup left, as Scope.dump wrote them."""
+    values: dict[str, str] = Field(default_factory=dict)
+    """The workflow's variables, secrets apart."""
+    output: AgentOutput | None = None
+    timeouts: AgentTimeouts | None = None
+    uncommitted: Uncommitted = "save"
+    share: tuple[str, ...] = ()
+    retry_reason: str | None = None
+    """Why an earlier attempt was not enough: ``conflict`` or ``failure``."""
 
     @property
     def name(self) -> str:
@@ -62,6 +85,9 @@ class AgentResult(Frozen):
     uncommitted: dict[str, Any] | None = None
     duration: float = 0.0
     log: str = ""
+    tolerated: bool = False
+    out_of_time: bool = False
+    """Whether it was the agent's own time that ran out."""
 
 
 def run_agent(context: RunContext, job: AgentJob, template: Template) -> AgentResult:
@@ -70,7 +96,7 @@ def run_agent(context: RunContext, job: AgentJob, template: Template) -> AgentRe
     log = context.directory / "logs" / "map" / job.name
     try:
         result = _Agent(context, job, template).run()
-    except ImportRefused as error:
+    except (ImportRefused, StepError) as error:
         result = AgentResult(job=job, failure=StepFailure(kind=error.kind, message=error.message))
     except ProdigyError as error:
         kind = ErrorKind.CANCELLED if context.stop.requested else ErrorKind.SANDBOX
@@ -89,6 +115,7 @@ class _Agent:
         self._job = job
         self._template = template
         self._ref = f"agents/{job.name}"
+        self._bus = context.bus.at(phase="map", item=job.item_id)
 
     def run(self) -> AgentResult:
         try:
@@ -105,7 +132,10 @@ class _Agent:
         context.stop.check()
         (effect,) = context.journal.intend(("workspace", job.name))
         workspace = context.workspaces.agent(job.name, self._template)
-        station = context.station(workspace.mount, phase="map", item=job.item_id, name=job.name)
+        grace = job.timeouts.cleanup_grace_period_secs if job.timeouts else None
+        station = context.station(
+            workspace.mount, phase="map", item=job.item_id, name=job.name, stop_grace=grace
+        )
         try:
             return self._work(station, workspace)
         finally:
@@ -116,7 +146,6 @@ class _Agent:
 
     def _work(self, station: Station, workspace: Workspace) -> AgentResult:
         context, job = self._context, self._job
-        bus = context.bus.at(phase="map", item=job.item_id)
         place = context.place(
             station,
             phase="map",
@@ -124,79 +153,158 @@ class _Agent:
             timeout=job.template.timeout,
             item_id=job.item_id,
             name=f"map/{job.name}",
+            values=job.values,
         )
-        bus.emit(
+        if job.share:
+            receive_shared(station, self._shared(), job.share)
+        self._bus.emit(
             "agent_started",
             name=item_name(job.item_id, job.item),
             index=job.index,
             attempt=job.attempt,
+            base=job.base,
             worktree=place.worktree,
             place=station.sandbox().place,
         )
-        steps = run_steps(job.template.steps, place, self._scope())
+        limit = _own_time(job.timeouts)
+        place = replace(place.within(limit), command_limits=_CommandLimits(job))
+        ends = None if limit is None else time.monotonic() + limit
+        scope = self._scope(place)
+        with self._watched(limit):
+            steps = run_steps(job.template.steps, place, scope)
         if context.stop.forced:
             return AgentResult(job=job, failure=steps.failure)
-        return self._gather(station, steps)
+        late = ends is not None and time.monotonic() >= ends
+        result = self._gather(place, scope, steps)
+        is_timeout = result.failure is not None and result.failure.kind is ErrorKind.TIMEOUT
+        return result.model_copy(update={"out_of_time": late and is_timeout})
 
-    def _gather(self, station: Station, steps: ListResult) -> AgentResult:
-        """Take the agent's commits and left-over changes before its sandbox goes."""
-        job = self._job
+    def _shared(self) -> Path:
+        return self._context.directory / "shared.tar"
+
+    @contextmanager
+    def _watched(self, limit: float | None) -> Iterator[None]:
+        """Tell when most of an agent's time is over."""
+        timeouts = self._job.timeouts
+        if limit is None or timeouts is None or not timeouts.enable_monitoring:
+            yield
+            return
+        near = threading.Timer(limit * _NEAR, self._bus.emit, ("agent_timeout_near",), {"limit": limit})
+        near.daemon = True
+        near.start()
+        try:
+            yield
+        finally:
+            near.cancel()
+
+    def _gather(self, place: Place, scope: Scope, steps: ListResult) -> AgentResult:
+        """Take the agent's output, commits and left-over changes before its sandbox goes."""
+        job, failure, head, dirty = self._job, steps.failure, steps.head, steps.dirty
+        output, uncommitted = None, None
+        if failure is None:
+            try:
+                output = agent_output(job.output, place, scope, steps)
+                if job.uncommitted == "commit" and dirty != 0:
+                    done = commit_everything(place, f"Uncommitted changes of {job.item_id}\n")
+                    head, dirty = (done.head, done.dirty) if done else (head, 0)
+            except StepError as error:
+                failure = StepFailure(kind=error.kind, message=error.message)
         try:
             imported = import_commits(
-                self._context.store, station.sandbox().pipe, job.base, self._ref, claimed=steps.head
+                self._context.store, place.station.sandbox().pipe, job.base, self._ref, claimed=head
             )
-            uncommitted = None if steps.dirty == 0 else self._save_leftovers(station, steps)
+            uncommitted = None if dirty == 0 else self._save_leftovers(place.station, dirty, failure)
         except (ImportRefused, GitFailed) as error:
-            if steps.failure is None:
+            if failure is None:
                 raise
             # The step's own failure came first, and explains more.
-            bus = self._context.bus.at(phase="map", item=job.item_id)
-            bus.warn(f"what the agent did cannot be taken over: {error.message}")
-            return AgentResult(job=job, failure=steps.failure)
+            self._bus.warn(f"what the agent did cannot be taken over: {error.message}")
+            return AgentResult(job=job, failure=failure)
+        if uncommitted is not None and job.uncommitted == "fail" and failure is None:
+            files = ", ".join(uncommitted["files"][:5])
+            failure = StepFailure(
+                kind=ErrorKind.UNCOMMITTED, message=f"changes were left uncommitted: {files}"
+            )
         return AgentResult(
             job=job,
-            failure=steps.failure,
+            failure=failure,
             head=imported.head if imported.head != job.base else None,
             commits=imported.commits,
             files=tuple(change.path.decode(errors="surrogateescape") for change in imported.files),
-            output=_value(steps.output),
+            output=output,
             uncommitted=uncommitted,
+            tolerated=any(step.status == "tolerated" for step in steps.results),
         )
 
-    def _save_leftovers(self, station: Station, steps: ListResult) -> dict[str, Any] | None:
+    def _save_leftovers(
+        self, station: Station, dirty: int | None, failure: StepFailure | None
+    ) -> dict[str, Any] | None:
         # A git that did not count them when the step had ended gets a last chance, not as long a one.
-        limit = 30.0 if steps.dirty is None else 120.0
+        limit = 30.0 if dirty is None else 120.0
         paths = tuple(sorted(list_leftovers(station.sandbox().pipe, timeout=limit)))
         if not paths:
             return None
         patch = save_uncommitted(self._context, self._job.name, station)
         files = [path.decode(errors="replace") for path in paths[:_SHOWN_LEFTOVERS]]
-        bus = self._context.bus.at(phase="map", item=self._job.item_id)
-        bus.emit("uncommitted_saved", files=files, patch=str(patch))
-        bus.warn(
-            f"item {self._job.item_id} left {len(paths)} changes uncommitted ({describe(paths)}): {patch}"
-        )
+        self._bus.emit("uncommitted_saved", files=files, patch=str(patch))
+        if failure is None:
+            self._bus.warn(
+                f"item {self._job.item_id} left {len(paths)} changes uncommitted ({describe(paths)}): {patch}"
+            )
         return {"owner": self._job.item_id, "files": files, "patch": str(patch)}
 
-    def _scope(self) -> Scope:
+    def _scope(self, place: Place) -> Scope:
         job = self._job
-        scope = Scope.load(job.scope).child(
+        loaded = Scope.load(job.scope)
+        scope = loaded.child(
             {
+                **place.tracker.names(loaded.find("workflow") or {}),
+                **self._old_names(),
                 "item_index": job.index,
                 "item_total": job.total,
                 "item_id": job.item_id,
                 "map": {"item": job.item, "total": job.total, "job_id": self._context.record.job_id},
+                "agent": {"id": job.name},
+                "worker": {"id": job.name},
             }
         )
         scope.set_item(job.item, is_path=job.item_is_path)
         return scope
 
+    def _old_names(self) -> dict[str, Any]:
+        """The names by which older workflows know a simple item."""
+        job = self._job
+        if isinstance(job.item, dict | list) or "ARG" in job.values:
+            return {}
+        names = dict.fromkeys(("ARG", "ARGUMENT"), job.item)
+        return names | (dict.fromkeys(("FILE", "FILE_PATH"), job.item) if job.item_is_path else {})
 
-def _value(text: str) -> Any:
-    """An agent's output: an object or array where the text is one, else the text."""
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-    return text
+
+def _own_time(timeouts: AgentTimeouts | None) -> float | None:
+    """Return the seconds an agent has as a whole."""
+    if timeouts is None or timeouts.timeout_policy == "per_command":
+        return None
+    return timeouts.agent_timeout_secs
+
+
+class _CommandLimits:
+    """The time each step of an agent has, by its kind and position."""
+
+    def __init__(self, job: AgentJob) -> None:
+        self._timeouts = job.timeouts
+        counts: dict[str, int] = {}
+        self._positions: dict[str, str] = {}
+        for step in job.template.steps:
+            number = counts.get(step.kind, 0)
+            counts[step.kind] = number + 1
+            self._positions[step.path] = f"{step.kind}_{number}"
+
+    def __call__(self, step: Step) -> float | None:
+        """Return a step's seconds, None where nothing limits it."""
+        timeouts = self._timeouts
+        if timeouts is None or timeouts.timeout_policy == "per_agent":
+            return None
+        if timeouts.timeout_policy == "per_command":
+            return timeouts.agent_timeout_secs
+        times = timeouts.command_timeouts
+        return times.get(self._positions.get(step.path, ""), times.get(step.kind))

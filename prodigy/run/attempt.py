@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import ImageUnavailable, Interrupted, SandboxFailure, StepError
 from prodigy.run.captures import captured, parse_left
-from prodigy.run.command import render
+from prodigy.run.command import claude_environment, render
 from prodigy.run.committing import auto_commit
 from prodigy.run.computing import StepComputer
 from prodigy.run.files import find_outputs, write_output
@@ -171,10 +171,14 @@ class CommandAttempt:
         place.logs.mkdir(parents=True, exist_ok=True)
         exported = step_environment(step, place, self._scope, self._number)
         secrets = dict(place.secrets) | step_secrets(step, place)
+        if step.claude is not None:
+            secrets |= claude_environment()
         local = self._scope.exporting(exported).with_environment(exported)
         cwd = render_plain(step.working_dir, local) if step.working_dir else ""
-        local = local.computing(StepComputer(place, exported | secrets, cwd))
-        argv, text = render(step, local, place.shell)
+        computer = StepComputer(place, exported | secrets, cwd)
+        argv, text, notes = render(step, local.computing(computer), place.shell, computer)
+        for note in notes:
+            place.bus.emit("note", message=note)
         if step.clear_env:
             kept = (
                 *(name for name, value in step.env.items() if not value.secret),

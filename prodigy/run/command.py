@@ -12,11 +12,11 @@ import yaml
 from prodigy.errors import StepError
 from prodigy.sandbox.protocol import INPUT
 from prodigy.values import ErrorKind
-from prodigy.workflow.render import render_plain
+from prodigy.workflow.render import render_plain, render_prompt
 from prodigy.workflow.shell_text import render_shell
 
 if TYPE_CHECKING:
-    from prodigy.workflow.scope import Scope
+    from prodigy.workflow.scope import Computer, Scope
     from prodigy.workflow.step import Step, WriteFile
 
 CLAUDE_VARIABLES = (
@@ -49,23 +49,26 @@ printf 'Wrote %s bytes to %s\n' "$5" "$1"
 """
 
 
-def render(step: Step, scope: Scope, interpreter: str) -> tuple[tuple[str, ...], bytes]:
-    """The argument vector of a step and the input it is given.
+def render(
+    step: Step, scope: Scope, interpreter: str, computer: Computer
+) -> tuple[tuple[str, ...], bytes, list[str]]:
+    """The argument vector of a step, the input it is given, and what there is to say of it.
 
     Raises StepError when a placeholder has no value, or a file to write is not what it must be.
     """
     command = step.shell if step.shell is not None else step.test
     if command is not None:
-        return (interpreter, INPUT), render_shell(command, scope).encode(errors="surrogateescape")
+        return (interpreter, INPUT), render_shell(command, scope).encode(errors="surrogateescape"), []
     if step.claude is not None:
-        return ("sh", "-c", _CLAUDE, "sh", INPUT), render_plain(step.claude, scope).encode()
+        prompt, notes = render_prompt(step.claude, scope, computer)
+        return ("sh", "-c", _CLAUDE, "sh", INPUT), prompt.encode(errors="surrogateescape"), notes
     if step.write_file is None:
         raise TypeError(step.path)
     path = safe_path(render_plain(step.write_file.path, scope))
     content = _content(step.write_file, render_plain(step.write_file.content, scope)).encode()
     parents = "yes" if step.write_file.create_dirs else "no"
     arguments = (path, step.write_file.mode, parents, INPUT, str(len(content)))
-    return ("sh", "-c", WRITE_FILE, "sh", *arguments), content
+    return ("sh", "-c", WRITE_FILE, "sh", *arguments), content, []
 
 
 def claude_environment() -> dict[str, str]:

@@ -50,6 +50,8 @@ class RunContext:
     variables: Variables
     ask: Callable[[str], bool | None] = lambda _question: None
     """Asks the user; None: there is nobody to ask."""
+    resumed: bool = False
+    """Whether an earlier process has done a part of the run."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -57,7 +59,15 @@ class RunContext:
         """The session's own directory: logs and artifacts."""
         return self.home / "sessions" / self.record.id
 
-    def station(self, mount: MountSpec, *, phase: str, item: str = "", name: str = "") -> Station:
+    def station(
+        self,
+        mount: MountSpec,
+        *,
+        phase: str,
+        item: str = "",
+        name: str = "",
+        stop_grace: float | None = None,
+    ) -> Station:
         """A sandbox for one phase or agent, not opened yet."""
         spec = SandboxSpec(
             name="-".join(("prodigy", self.record.id.removeprefix("session-"), name or phase)),
@@ -72,7 +82,7 @@ class RunContext:
             image=self.machine.image,
             network=self.plan.settings.network,
             limits=self.plan.limits,
-            stop_grace=self.plan.settings.stop_grace,
+            stop_grace=self.plan.settings.stop_grace if stop_grace is None else stop_grace,
         )
         bus = self.bus.at(phase=phase, item=item or None)
         return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
@@ -117,6 +127,10 @@ class RunContext:
         }
         exported = dict(self.variables.values() if values is None else values)
         return Scope({"workflow": workflow}, exported | dict.fromkeys(self.variables.shown_to_all, ""))
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.started
 
     def ledger(self, *parts: str) -> Ledger:
         """Where the finished steps of a list of the session's own are kept."""

@@ -10,6 +10,7 @@ from prodigy.run.inputs import INPUT_LIMIT
 from prodigy.sandbox.protocol import WORKSPACE
 from prodigy.workflow.globs import match_glob
 from prodigy.workflow.items import number_items, parse_document, select
+from prodigy.workflow.pipeline import select_items
 
 if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
@@ -67,13 +68,13 @@ def _items(plan: Plan, flow: MapPhase, base: Committed) -> dict[str, Any]:
     if document is None:
         kind = "command" if source.kind == "text" else source.kind
         return {"known": False, "source": source.text or ", ".join(source.patterns), "kind": kind}
-    found = number_items(select(document, flow.json_path))
-    kept = found[: flow.max_items]
+    chosen = select_items(number_items(select(document, flow.json_path)), flow)
     return {
         "known": True,
-        "input": len(found),
-        "selected": len(kept),
-        "items": [{"id": item_id, "item": item} for item_id, item in kept],
+        "input": chosen.counts["input"],
+        "stages": chosen.counts,
+        "selected": len(chosen.items),
+        "items": [{"id": item_id, "item": item} for item_id, item in chosen.items],
         "may_change": plan.workflow.setup is not None and source.kind != "inline",
     }
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import StepError
+from prodigy.run.names import ScopeNames
 from prodigy.sandbox.protocol import INPUT, Call
 from prodigy.text import printable
 from prodigy.values import ErrorKind
 from prodigy.workflow import items
 from prodigy.workflow.globs import match_glob
+from prodigy.workflow.pipeline import Selected, select_items
 from prodigy.workflow.render import render_plain
 from prodigy.workflow.shell_text import render_shell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prodigy.run.context import RunContext
     from prodigy.run.session_workspace import SessionWorkspace
     from prodigy.run.station import Station
@@ -35,23 +40,42 @@ _LIST_FILES = (
 )
 
 
-def read_items(context: RunContext, workspace: SessionWorkspace, scope: Scope) -> list[tuple[str, Any]]:
-    """All items of the map phase with their ids, in input order, before limits.
+def read_items(
+    context: RunContext, workspace: SessionWorkspace, scope: Scope, values: Mapping[str, str]
+) -> Selected:
+    """The items of the map phase with their ids, as they are to be run.
 
     Raises StepError or InputError with the reason when there is no usable input.
     """
     flow = context.plan.workflow.map
     if flow is None:
-        return []
-    spec = flow.input
+        return Selected([])
+    document, notes = _document(context, workspace, scope, values, flow.input), []
+    found = items.select(document, flow.json_path)
+    if flow.json_path is not None and isinstance(document, list | dict) and document and not found:
+        notes.append("json_path matches nothing in the input")
+    selected = select_items(items.number_items(found), flow, ScopeNames(scope))
+    return replace(selected, notes=tuple(notes))
+
+
+def _document(
+    context: RunContext,
+    workspace: SessionWorkspace,
+    scope: Scope,
+    values: Mapping[str, str],
+    spec: MapInput,
+) -> Any:
     if spec.kind == "inline":
-        document = spec.document
-    elif spec.kind == "value":
-        document = items.from_value(scope.value(spec.text))
-    else:
-        with workspace.read_only("map") as station:
-            document = _Reader(context, station, workspace, scope).read(spec)
-    return items.number_items(items.select(document, flow.json_path))
+        return spec.document
+    if spec.kind == "value":
+        return items.from_value(scope.value(spec.text))
+    if spec.kind == "stdin":
+        data = (context.plan.stdin or "").encode(errors="surrogateescape")
+        if spec.format is not None:
+            return items.parse_document(data, "standard input", spec.format)
+        return items.parse_command_output(data)
+    with workspace.read_only("map") as station:
+        return _Reader(context, station, workspace, scope, values).read(spec)
 
 
 def _utf8(paths: list[str]) -> list[str]:
@@ -69,8 +93,14 @@ class _Reader:
     """Reads an input through a sandbox that has the session workspace read-only."""
 
     def __init__(
-        self, context: RunContext, station: Station, workspace: SessionWorkspace, scope: Scope
+        self,
+        context: RunContext,
+        station: Station,
+        workspace: SessionWorkspace,
+        scope: Scope,
+        values: Mapping[str, str],
     ) -> None:
+        self._values = values
         self._context = context
         self._station = station
         self._scope = scope
@@ -124,7 +154,9 @@ class _Reader:
             Call(
                 argv=(sandbox.interpreter, INPUT),
                 input=render_shell(spec.text, self._scope).encode(errors="surrogateescape"),
-                env=self._context.environment("map", sandbox.root),
+                env=self._context.environment("map", sandbox.root, values=self._values)
+                | self._context.variables.shown_to_all,
+                masker=self._context.variables.masker or None,
                 timeout=spec.timeout,
                 stdout=logs / "input.out",
                 stderr=logs / "input.err",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prodigy.git.merging import Conflict
 from prodigy.git.template import get_template
 from prodigy.run.agent import AgentJob, AgentResult, run_agent
+from prodigy.run.collector import Collector
+from prodigy.run.job_queue import JobQueue
+from prodigy.run.policy_keeper import PolicyKeeper
 from prodigy.run.pool import ThreadPool
-from prodigy.values import ErrorKind, ItemResult, PhaseResult, StepFailure
+from prodigy.run.retry import NEVER_RETRIED
+from prodigy.text import item_name
+from prodigy.values import ErrorKind, ItemResult, PhaseResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +26,6 @@ if TYPE_CHECKING:
     from prodigy.run.pool import Pool
     from prodigy.workflow.models import MapPhase
     from prodigy.workflow.scope import Scope
-
-_PATCH_LIMIT = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,25 @@ class MapOutcome:
         """How many items ended with a status."""
         return sum(item.status == status for item in self.items)
 
+    @classmethod
+    def of_nothing(cls) -> MapOutcome:
+        """What a map phase without items gives."""
+        result = PhaseResult(name="map", status="success", started_at=datetime.now(UTC), duration=0.0)
+        return cls(result, ())
+
     @property
     def all_failed(self) -> bool:
-        """Whether there were items and every one failed."""
-        return bool(self.items) and self.count("failed") == len(self.items)
+        """Whether there were items and every one failed, or was skipped by its failure."""
+        return bool(self.items) and self.count("failed") + self.count("skipped") == len(self.items)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The results as texts see them, in item order."""
+        return [item.model_dump(mode="json") | {"success": item.success} for item in self.items]
 
     def variables(self) -> dict[str, Any]:
-        """The ``map`` namespace of reduce and merge."""
+        """The ``map`` namespace of reduce and merge, but for values computed over all results."""
         total, good, bad = len(self.items), self.count("success"), self.count("failed")
-        results = [item.model_dump(mode="json") | {"success": item.success} for item in self.items]
+        results = self.entries()
         durations = sum(item.duration for item in self.items)
         values: dict[str, Any] = {
             "total": total,
@@ -73,31 +86,49 @@ class MapPhaseRunner:
     """Runs the agents of one map phase."""
 
     def __init__(
-        self, context: RunContext, flow: MapPhase, scope: Scope, protected: frozenset[bytes], head: str
+        self,
+        context: RunContext,
+        flow: MapPhase,
+        scope: Scope,
+        protected: frozenset[bytes],
+        head: str,
+        values: dict[str, str],
     ) -> None:
         self._context = context
         self._flow = flow
         self._scope = scope.dump()
-        self._protected = protected
+        self._values = values
         self._base = head
         self._bus = context.bus.at(phase="map")
         self._tally: Counter[str] = Counter()
+        self._keeper = PolicyKeeper(context.plan.workflow.error_policy, self._bus)
+        self._collector = Collector(context, flow, protected)
+        deadline = context.deadline(None)
+        self._queue = JobQueue(
+            context.stop, self._keeper, lambda: deadline is not None and time.monotonic() >= deadline
+        )
+        self._held: dict[int, AgentResult] = {}
+        """Finished agents whose turn to be merged has not come."""
+        self._order: list[int] = []
 
-    def run(self, items: list[tuple[str, Any]]) -> MapOutcome:
-        """Run all items; every finished one is durable before another takes its place."""
+    @property
+    def stopped(self) -> str | None:
+        """The rule of the error policy that stopped the phase."""
+        return self._keeper.stopped
+
+    def run(self, items: list[ItemResult]) -> MapOutcome:
+        """Run all pending items; every finished one is durable before another takes its place."""
         clock, started = time.monotonic(), datetime.now(UTC)
-        results = [
-            ItemResult(item_id=item_id, index=index, item=item, status="pending", attempts=0)
-            for index, (item_id, item) in enumerate(items)
-        ]
-        self._tally.update(pending=len(results))
-        self._context.journal.items(results)
+        results = list(items)
+        self._tally.update(result.status for result in results)
         self._bus.emit(
             "phase_started", place="one sandbox an agent", worktree="one workspace an agent", steps=len(items)
         )
         self._announce()
-        if items:
-            self._run_agents(results)
+        pending = [result for result in results if result.status == "pending"]
+        if pending:
+            self._run_agents(pending, results)
+        self._keeper.flush()
         status = self._status(results)
         result = PhaseResult.model_validate(
             {
@@ -111,133 +142,140 @@ class MapPhaseRunner:
         self._bus.emit("phase_completed", status=status, duration=result.duration)
         return MapOutcome(result, tuple(results))
 
-    def _run_agents(self, results: list[ItemResult]) -> None:
+    def _run_agents(self, pending: list[ItemResult], results: list[ItemResult]) -> None:
         context = self._context
-        template = get_template(context.store, self._base, context.machine.owner)
+        self._order = [planned.index for planned in pending]
+        for planned in pending:
+            self._queue.add(self._job(planned, len(results)))
         pool: Pool = ThreadPool(context.plan.max_parallel)
-        deadline = context.deadline(None)
+        for agent in pool.run(self._take, self._work):
+            for ready in self._in_turn(agent):
+                self._settle(ready, results)
 
-        def jobs() -> Iterator[AgentJob]:
-            for planned in results:
-                if context.stop.requested or (deadline is not None and time.monotonic() >= deadline):
-                    return
-                self._tally.update(pending=-1, active=1)
-                self._announce()
-                yield self._job(planned, len(results))
-
-        for agent in pool.run(jobs(), lambda job: run_agent(context, job, template)):
-            done = self._finish(agent)
-            results[done.index] = done
-            context.journal.item(done)
-            self._tally.update({done.status: 1, "active": -1})
+    def _take(self, running: int) -> AgentJob | None:
+        job = self._queue.take(running)
+        if job is not None:
+            self._tally.update(pending=-1, active=1)
             self._announce()
+        return job
+
+    def _work(self, job: AgentJob) -> AgentResult:
+        template = get_template(self._context.store, job.base, self._context.machine.owner)
+        return run_agent(self._context, job, template)
+
+    def _in_turn(self, agent: AgentResult) -> Iterator[AgentResult]:
+        """Give finished agents in the order they are to be merged in."""
+        if self._flow.merge_order == "completion":
+            yield agent
+            return
+        self._held[agent.job.index] = agent
+        while self._order and (ready := self._held.pop(self._order[0], None)) is not None:
+            yield ready
+
+    def _settle(self, agent: AgentResult, results: list[ItemResult]) -> None:
+        """Merge an agent's work, or decide what its failure means."""
+        self._context.journal.put(f"agent/{agent.job.name}", agent.model_dump(mode="json"))
+        done = self._collector.finish(agent)
+        if done.status == "failed" and self._again(agent, done):
+            self._tally.update(pending=1, active=-1)
+            self._announce()
+            return
+        done = self._judged(agent, done)
+        if self._order and self._order[0] == done.index:
+            self._order.pop(0)
+        results[done.index] = done
+        self._tell(agent, done)
+        self._context.journal.item(done)
+        self._tally.update({done.status: 1, "active": -1})
+        self._announce()
+        if done.status != "pending":
+            reason = done.error.message if done.error else None
+            self._keeper.finished(item_name(done.item_id, done.item), reason)
+
+    def _tell(self, agent: AgentResult, done: ItemResult) -> None:
+        bus, error = self._bus.at(item=done.item_id), done.error
+        if error is None:
+            bus.emit("agent_completed", duration=agent.duration, commits=len(agent.commits))
+        else:
+            bus.emit("agent_failed", kind=error.kind, error=error.message, step=error.step)
+
+    def _again(self, agent: AgentResult, done: ItemResult) -> bool:
+        """Queue another attempt, where a conflict or the error policy asks for one."""
+        job, error = agent.job, done.error
+        if error is None or self._context.stop.requested or self._keeper.stopped is not None:
+            return False
+        delay = 0.0
+        if error.kind is ErrorKind.MERGE_CONFLICT:
+            wanted = self._flow.on_conflict == "retry" and job.retry_reason != "conflict"
+            if not wanted or not self._collector.retriable:
+                return False
+            reason = "conflict"
+        else:
+            rule = self._context.plan.workflow.error_policy
+            if rule.on_item_failure != "retry" or error.kind in NEVER_RETRIED:
+                return False
+            retry = rule.retry_config
+            if job.attempt >= retry.attempts or not retry.wants(str(error.kind), error.message, ""):
+                return False
+            delay = retry.jittered(job.attempt, random.uniform(-1, 1))  # noqa: S311 - spreads load
+            reason = "failure"
+        base = self._context.store.head() if reason == "conflict" else job.base
+        again = job.model_copy(update={"attempt": job.attempt + 1, "base": base, "retry_reason": reason})
+        self._bus.at(item=job.item_id).emit(
+            "agent_retrying", attempt=again.attempt, backoff=delay, error=error.message
+        )
+        self._queue.again(again, delay)
+        return True
+
+    def _judged(self, agent: AgentResult, done: ItemResult) -> ItemResult:
+        """Apply what a failure for good means: kept as a dead letter, skipped, or the end of the phase."""
+        if done.status != "failed" or done.error is None:
+            return done
+        policy = self._context.plan.workflow.error_policy
+        action = agent.job.timeouts.timeout_action if agent.job.timeouts and agent.out_of_time else "dlq"
+        if done.error.kind is ErrorKind.MERGE_CONFLICT and self._flow.on_conflict == "fail":
+            self._keeper.stop(f"on_conflict is fail, and {done.item_id} conflicts")
+        if action == "fail":
+            self._keeper.stop(f"timeout_action is fail, and {done.item_id} ran out of time")
+        if action == "skip" or policy.on_item_failure == "skip":
+            return done.model_copy(update={"status": "skipped"})
+        return done
 
     def _job(self, planned: ItemResult, total: int) -> AgentJob:
+        flow = self._context.plan.workflow
         return AgentJob(
             index=planned.index,
             total=total,
             item_id=planned.item_id,
             item=planned.item,
             item_is_path=self._flow.input.kind == "glob",
+            attempt=planned.attempts + 1,
             base=self._base,
             template=self._flow.agent_template,
             scope=self._scope,
+            values=self._values,
+            output=self._flow.output,
+            timeouts=self._flow.timeouts,
+            uncommitted=self._flow.uncommitted or flow.uncommitted,
+            share=flow.setup.share if flow.setup else (),
         )
 
     def _announce(self) -> None:
         count = self._tally
+        done = count["success"] + count["failed"] + count["skipped"]
         self._bus.emit(
             "queue_depth_changed",
-            total=count["pending"] + count["active"] + count["success"] + count["failed"],
+            total=count["pending"] + count["active"] + done,
             pending=count["pending"],
             active=count["active"],
             completed=count["success"],
-            failed=count["failed"],
+            failed=count["failed"] + count["skipped"],
         )
 
-    @staticmethod
-    def _status(results: list[ItemResult]) -> str:
+    def _status(self, results: list[ItemResult]) -> str:
         found = {result.status for result in results}
+        if self._keeper.stopped is not None:
+            return "failed"
         if "pending" in found:
             return "cancelled"
-        return "failed" if found == {"failed"} else "success"
-
-    def _finish(self, agent: AgentResult) -> ItemResult:
-        """Merge what an agent did, or keep it named when it cannot be merged."""
-        failure, merge_commit, conflict = agent.failure, None, None
-        if failure is None and agent.head is not None:
-            merged = self._context.merger.merge_agent(
-                agent.job.item_id,
-                agent.head,
-                protected=self._protected,
-                changed=[path.encode(errors="surrogateescape") for path in agent.files],
-            )
-            if isinstance(merged, Conflict):
-                conflict, failure = merged, self._conflict(agent, merged)
-            else:
-                merge_commit = merged.commit
-        bus = self._bus.at(item=agent.job.item_id)
-        if merge_commit is not None:
-            bus.emit("worktree_merged", commit=merge_commit, strategy="fast_git")
-        if failure is None:
-            bus.emit("agent_completed", duration=agent.duration, commits=len(agent.commits))
-        else:
-            bus.emit("agent_failed", kind=failure.kind, error=failure.message, step=failure.step)
-        return self._record(agent, failure, merge_commit, conflict)
-
-    def _conflict(self, agent: AgentResult, conflict: Conflict) -> StepFailure:
-        files = [path.decode(errors="replace") for path in conflict.files]
-        bus = self._bus.at(item=agent.job.item_id)
-        bus.emit("merge_conflict", files=files, ours=conflict.ours, theirs=conflict.theirs)
-        return StepFailure(
-            kind=ErrorKind.MERGE_CONFLICT,
-            message=f"its commit {conflict.theirs[:12]} conflicts with {conflict.ours[:12]} in "
-            f"{', '.join(files)}",
-        )
-
-    def _record(
-        self,
-        agent: AgentResult,
-        failure: StepFailure | None,
-        merge_commit: str | None,
-        conflict: Conflict | None,
-    ) -> ItemResult:
-        cancelled = failure is not None and failure.kind is ErrorKind.CANCELLED
-        kept = self._keep(agent) if failure is not None and agent.head is not None else None
-        return ItemResult(
-            item_id=agent.job.item_id,
-            index=agent.job.index,
-            item=agent.job.item,
-            status="success" if failure is None else "pending" if cancelled else "failed",
-            output=agent.output,
-            error=failure,
-            commits=agent.commits,
-            files_changed=tuple(_readable(path) for path in agent.files),
-            merge_commit=merge_commit,
-            uncommitted=agent.uncommitted,
-            attempts=agent.job.attempt,
-            duration=agent.duration,
-            agent_id=agent.job.name,
-            log=agent.log,
-            base=agent.job.base,
-            ref=kept,
-            conflict=_sides(conflict) if conflict else None,
-        )
-
-    def _keep(self, agent: AgentResult) -> str:
-        """Keep the commits of a failed agent: as a ref of the store, and as a patch for people."""
-        artifacts = self._context.directory / "artifacts"
-        artifacts.mkdir(parents=True, exist_ok=True)
-        patch = artifacts / f"{agent.job.name}.patch"
-        self._context.store.save_patch(agent.job.base, agent.head or "", patch, _PATCH_LIMIT)
-        return f"agents/{agent.job.name}"
-
-
-def _readable(path: str) -> str:
-    """A path that can be stored: bytes that are no UTF-8 become replacement characters."""
-    return path.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _sides(conflict: Conflict) -> dict[str, Any]:
-    files = [path.decode(errors="replace") for path in conflict.files]
-    return {"base": conflict.base, "ours": conflict.ours, "theirs": conflict.theirs, "files": files}
+        return "failed" if found and found <= {"failed", "skipped"} else "success"

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import ProdigyError
 from prodigy.run.guard import guarded
-from prodigy.run.inputs import read_items
-from prodigy.run.mapping import MapOutcome, MapPhaseRunner
-from prodigy.run.phase import PhaseOutcome, describe, run_phase
+from prodigy.run.map_phase import MapWork
+from prodigy.run.outcome import RunStatus, final_result
+from prodigy.run.passes import Passes
+from prodigy.run.phase import PhaseOutcome, PhaseTask, describe, run_phase
 from prodigy.run.publishing import Publisher
 from prodigy.run.session_workspace import SessionWorkspace
-from prodigy.values import MergeOutcome, RunResult
+from prodigy.run.setup_captures import setup_captures
+from prodigy.values import ErrorKind, MergeOutcome
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
+    from prodigy.run.mapping import MapOutcome
     from prodigy.run.publishing import Approve
-    from prodigy.values import PhaseResult, StepResult
-    from prodigy.workflow.models import Phase
-    from prodigy.workflow.scope import Scope
+    from prodigy.values import PhaseResult, RunResult, StepResult
+    from prodigy.workflow.models import Phase, SetupPhase
 
-RunStatus = Literal["success", "partial", "failed", "interrupted"]
-_EXIT = {"success": 0, "partial": 4, "failed": 1}
 _ENDED = {"failed": "failed", "interrupted": "was interrupted"}
 
 
@@ -34,13 +32,16 @@ class Orchestrator:
         self._context = context
         self._approve = approve
         self._scope = context.base_scope()
-        self._phases: list[PhaseResult] = []
-        self._steps: list[StepResult] = []
-        self._map: MapOutcome | None = None
+        self.phases: list[PhaseResult] = []
+        self.steps: list[StepResult] = []
+        self.map: MapOutcome | None = None
+        self.iterations: list[dict[str, Any]] = []
+        self.uncommitted: list[dict[str, Any]] = []
+        self.error: str | None = None
         self._leftovers: tuple[bytes, ...] = ()
-        self._uncommitted: list[dict[str, Any]] = []
-        self._error: str | None = None
         self._workspace: SessionWorkspace | None = None
+        self._ends_early = False
+        """Whether there was nothing to do, so that reduce does not run."""
         self.visited: tuple[bytes, ...] = ()
         """Paths a visitor left uncommitted in the workspace before it was merged."""
 
@@ -51,97 +52,107 @@ class Orchestrator:
         status: RunStatus = "failed"
         merge = MergeOutcome(status="not_asked")
         try:
-            self._workspace = SessionWorkspace.create(context)
-            done = self._phase("commands", flow.commands, self._scope) if flow.commands else self._mapreduce()
-            status = self._status(done)
+            self._workspace = self._open_workspace()
+            done = self._standard(flow.commands) if flow.commands else self._mapreduce()
+            status = self._status(done=done)
             merge = self._merge(status)
         except ProdigyError as error:
-            self._error = self._error or error.message
+            self.error = self.error or error.message
             status = "interrupted" if context.stop.requested else "failed"
-        return self._result(status, merge)
+        return final_result(context, self, status, merge)
+
+    def _open_workspace(self) -> SessionWorkspace:
+        if self._context.resumed and (found := SessionWorkspace.reopen(self._context)) is not None:
+            return found
+        return SessionWorkspace.create(self._context)
+
+    def _standard(self, phase: Phase) -> bool:
+        if self._workspace is None:
+            return False
+        passes = Passes(self._context, self._workspace, self._scope)
+        try:
+            done = passes.run(phase)
+        finally:
+            for outcome in passes.outcomes:
+                self._keep(outcome)
+            self.iterations = passes.iterations
+        if passes.failed > 1 or (passes.failed and len(self._context.plan.passes) > 1):
+            self.error = f"{passes.failed} of {len(self._context.plan.passes)} passes failed: {self.error}"
+        return done
 
     def _mapreduce(self) -> bool:
         flow = self._context.plan.workflow
         if flow.setup is not None:
-            if not self._phase("setup", flow.setup, self._scope):
+            if not self._phase("setup", flow.setup):
                 return False
+            self._take_captures(flow.setup)
             self._warn_of_leftovers()
         if not self._map_phase():
             return False
-        if flow.reduce is None or self._map is None or not self._map.items:
+        if flow.reduce is None or self._ends_early:
             return True
-        return self._phase("reduce", flow.reduce, self._scope)
+        return self._phase("reduce", flow.reduce, final=True)
 
-    def _phase(self, name: str, phase: Phase, scope: Scope) -> bool:
+    def _phase(self, name: str, phase: Phase, *, final: bool = False) -> bool:
         context = self._context
         if context.stop.requested or self._workspace is None:
             return False
         with guarded(context, name):
-            outcome = run_phase(
-                context, name, phase, self._workspace, scope, final=name in ("commands", "reduce")
-            )
+            outcome = run_phase(context, PhaseTask(name, phase, final=final), self._workspace, self._scope)
             self._keep(outcome)
-        if outcome.failure is not None:
-            self._error = f"{name} failed: {outcome.failure.message}"
         return outcome.failure is None
 
     def _keep(self, outcome: PhaseOutcome) -> None:
-        self._phases.append(outcome.result)
-        self._steps.extend(outcome.steps.results)
+        name = outcome.result.name
+        self.phases.append(outcome.result)
+        self.steps.extend(outcome.steps.results)
         self._leftovers = outcome.leftovers
+        if outcome.failure is not None:
+            self.error = f"{name} failed: {outcome.failure.message}"
+            if outcome.failure.kind is ErrorKind.CANCELLED:
+                self.error = f"{name} was interrupted"
         if outcome.patch is not None:
             files = [path.decode(errors="replace") for path in outcome.leftovers[:100]]
-            self._uncommitted.append({"owner": "session", "files": files, "patch": str(outcome.patch)})
-            bus = self._context.bus.at(phase=outcome.result.name)
+            self.uncommitted.append({"owner": "session", "files": files, "patch": str(outcome.patch)})
+            bus = self._context.bus.at(phase=name)
             bus.emit("uncommitted_saved", files=files, patch=str(outcome.patch))
             named = describe(outcome.leftovers)
             bus.warn(f"{len(outcome.leftovers)} changes are left uncommitted ({named}): {outcome.patch}")
 
+    def _take_captures(self, phase: SetupPhase) -> None:
+        """Set what setup's captures found. Raises ProdigyError for one that is not there."""
+        results = [one for one in self.steps if one.path.startswith("setup[")]
+        for name, value in setup_captures(phase, results).items():
+            self._scope.capture(name, value)
+
     def _map_phase(self) -> bool:
-        context = self._context
-        flow = context.plan.workflow.map
+        context, flow = self._context, self._context.plan.workflow.map
         if flow is None or self._workspace is None or context.stop.requested:
             return False
-        self._scope.set("setup", self._scope.captures())
-        with guarded(context, "map"):
-            try:
-                found = read_items(context, self._workspace, self._scope)
-            except ProdigyError as error:
-                self._error = f"map failed: {error.message}"
-                return False
-            items = found[: flow.max_items]
-            if not found:
-                why = "json_path matches nothing in the input" if flow.json_path else "the input is empty"
-                context.bus.at(phase="map").warn(
-                    f"there are no work items ({why}): no agent runs, and no reduce"
-                )
-            elif len(items) < len(found):
-                message = f"max_items keeps {len(items)} of {len(found)} items"
-                context.bus.at(phase="map").warn(message)
-            head = self._workspace.head
-            runner = MapPhaseRunner(context, flow, self._scope, frozenset(self._leftovers), head)
-            self._map = runner.run(items)
-        self._phases.append(self._map.result)
-        self._scope.set("map", self._map.variables())
-        if self._map.all_failed:
-            self._error = f"all {len(self._map.items)} items failed"
-        elif self._map.count("pending") and not context.stop.requested:
-            self._error = "the run's time is over"
-        return self._error is None and not context.stop.requested
+        context.sessions.update(context.record.id, phase="map")
+        work = MapWork(context, flow, self._workspace, self._scope, self._leftovers)
+        done = work.run()
+        self.map, self.error = work.outcome, work.error
+        self.phases += work.phases
+        self._ends_early = done and work.skip_reduce
+        return done
 
     def _warn_of_leftovers(self) -> None:
-        if self._leftovers:
+        setup = self._context.plan.workflow.setup
+        shared = tuple(path.encode() for path in setup.share) if setup else ()
+        hidden = tuple(path for path in self._leftovers if not _below(path, shared))
+        if hidden:
             self._context.bus.at(phase="setup").warn(
-                f"setup left {len(self._leftovers)} changes uncommitted: agents do not see them, reduce does "
-                f"({describe(self._leftovers)})"
+                f"setup left {len(hidden)} changes uncommitted: agents do not see them, reduce does "
+                f"({describe(hidden)})"
             )
 
-    def _status(self, done: bool) -> RunStatus:  # noqa: FBT001 - the only fact there is
+    def _status(self, *, done: bool) -> RunStatus:
         if self._context.stop.requested:
             return "interrupted"
         if not done:
             return "failed"
-        return "partial" if self._map is not None and self._map.count("failed") else "success"
+        return "partial" if self.map is not None and self.map.count("failed") else "success"
 
     def _merge(self, status: RunStatus) -> MergeOutcome:
         publisher = Publisher(self._context, self._workspace)
@@ -149,74 +160,26 @@ class Orchestrator:
             has_work = self._context.store.head() != self._context.store.base
             command = publisher.command if has_work else None
             return MergeOutcome(status="not_asked", reason=f"the run {_ENDED[status]}", command=command)
-        failed = self._map.count("failed") if self._map else 0
-        with_tolerated = len(self._tolerated())
-        merge = publisher.offer(self._approve, self._scope, failed, with_tolerated)
+        failed = self.map.count("failed") if self.map else 0
+        merge = publisher.offer(self._approve, self._scope, failed, len(self.tolerated()))
         self.visited = publisher.visited
         if publisher.phase is not None:
             self._keep(publisher.phase)
         return merge
 
-    def _tolerated(self) -> list[dict[str, Any]]:
-        steps = self._context.journal.steps()
+    def tolerated(self) -> list[dict[str, Any]]:
+        """The failures that were tolerated, wherever they happened."""
         return [
-            {"path": step.path, "name": step.name, "error": step.error.message if step.error else ""}
-            for step in steps
+            {
+                "path": step.path,
+                "name": step.name,
+                "by": step.tolerated_by or "",
+                "error": step.error.message if step.error else "",
+            }
+            for step in self._context.journal.steps()
             if step.status == "tolerated"
         ]
 
-    def _result(self, status: RunStatus, merge: MergeOutcome) -> RunResult:
-        context, record = self._context, self._context.record
-        exit_code = 128 + context.stop.signal_number if status == "interrupted" else _EXIT[status]
-        if merge.status in ("refused", "failed"):
-            exit_code = 1
-        head = context.store.head()
-        result = RunResult.model_validate(
-            {
-                "session_id": record.id,
-                "job_id": record.job_id,
-                "workflow": record.workflow_name,
-                "mode": record.mode,
-                "status": status,
-                "exit_code": exit_code,
-                "started_at": record.created_at,
-                "finished_at": datetime.now(UTC),
-                "duration": time.monotonic() - context.started,
-                "base_commit": record.base,
-                "branch": record.branch,
-                "target": record.target,
-                "workspace": record.workspace,
-                "phases": tuple(self._phases),
-                "steps": tuple(self._steps),
-                "items": self._counts(),
-                "results": self._map.items if self._map else (),
-                "tolerated": tuple(self._tolerated()),
-                "warnings": tuple(context.bus.warnings),
-                "uncommitted": tuple(self._uncommitted),
-                "commits": len(context.store.commits(record.base, head)),
-                "files_changed": len(context.store.changes(record.base, head)),
-                "merge": merge,
-                "error": self._error,
-            }
-        )
-        kind = "job_completed" if status in ("success", "partial") else "job_failed"
-        context.bus.emit(kind, error=self._error, duration=result.duration)
-        context.journal.flush()
-        context.sessions.update(
-            record.id,
-            status=status,
-            merge=merge,
-            error=self._error,
-            phase=None,
-            finished_at=result.finished_at,
-            result=result.model_copy(update={"steps": (), "results": ()}),
-        )
-        return result
 
-    def _counts(self) -> dict[str, int] | None:
-        if self._map is None:
-            return None
-        names = {"success": "successful", "failed": "failed", "skipped": "skipped", "pending": "pending"}
-        return {"total": len(self._map.items)} | {
-            name: self._map.count(status) for status, name in names.items()
-        }
+def _below(path: bytes, roots: tuple[bytes, ...]) -> bool:
+    return any(path == root or path.startswith(root + b"/") for root in roots)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from prodigy.errors import GitFailed, ImportRefused
+from prodigy.errors import GitFailed, ImportRefused, StepError
 from prodigy.git.leftovers import list_leftovers, save_leftovers
+from prodigy.run.attribution import attribute
+from prodigy.run.committing import commit_everything
 from prodigy.run.phase_values import phase_values
-from prodigy.run.steps import ListResult, run_steps
+from prodigy.run.steps import ListResult, replay_steps, run_steps
 from prodigy.values import ErrorKind, PhaseResult, StepFailure
+from prodigy.workflow.scope import Deferred
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from prodigy.git.importing import Imported
     from prodigy.run.context import RunContext
+    from prodigy.run.place import Place
     from prodigy.run.session_workspace import SessionWorkspace
     from prodigy.run.station import Station
     from prodigy.workflow.models import Phase
     from prodigy.workflow.scope import Scope
 
 _NAMED_LEFTOVERS = 20
+_RESET = "git -c core.hooksPath=/dev/null reset -q --hard && git -c core.hooksPath=/dev/null clean -qfd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +47,40 @@ class PhaseOutcome:
         return self.steps.failure
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseTask:
+    """A phase to run, and what is particular about this run of it."""
+
+    name: str
+    phase: Phase
+    key: str = ""
+    """Where its finished steps are kept; its name unless it is run several times."""
+    final: bool = False
+    """Whether nothing follows in the workspace: what is left uncommitted is dealt with."""
+    reset: bool = False
+    """Whether a failure's uncommitted changes are taken out, for what follows."""
+    prepare: list[Any] = field(default_factory=list)
+    """Called with the place before the first step."""
+
+    @property
+    def place(self) -> str:
+        """Names the phase's records."""
+        return self.key or self.name
+
+
 def run_phase(
-    context: RunContext,
-    name: str,
-    phase: Phase,
-    workspace: SessionWorkspace,
-    scope: Scope,
-    *,
-    final: bool = False,
+    context: RunContext, task: PhaseTask, workspace: SessionWorkspace, scope: Scope
 ) -> PhaseOutcome:
     """Run a phase; its commits are on the session branch afterwards, also when it failed.
 
-    What the last phase of a run, or a failed one, leaves uncommitted is kept as a patch.
+    What the last phase of a run, or a failed one, leaves uncommitted is kept as a patch. A phase that an
+    earlier process finished is not run again: its names are set as they were.
     Raises SandboxFailure or EnvironmentUnavailable when no sandbox could be had at all.
     """
+    name, phase = task.name, task.phase
+    earlier = _earlier(context, task, scope)
+    if earlier is not None:
+        return earlier
     clock, started = time.monotonic(), datetime.now(UTC)
     bus = context.bus.at(phase=name)
     context.sessions.update(context.record.id, phase=name)
@@ -69,15 +94,18 @@ def run_phase(
             worktree=workspace.workspace.path,
             timeout=phase.timeout,
             values=values,
-            ledger=context.ledger(name),
+            ledger=context.ledger(task.place),
+            name=task.place,
         )
         bus.emit(
             "phase_started", place=station.sandbox().place, worktree=place.worktree, steps=len(phase.steps)
         )
-        steps = run_steps(phase.steps, place, scope.overlay(exported=values))
+        for prepare in task.prepare:
+            prepare(place)
+        steps = run_steps(phase.steps, place, _overlaid(context, place, scope, values))
         fetched = _Fetched(steps)
         if not context.stop.forced:
-            fetched = _fetch(context, name, workspace, station, steps, final=final)
+            fetched = _Fetcher(context, task, workspace, place).fetch(steps)
             steps = fetched.steps
     status = "success"
     if steps.failure is not None:
@@ -91,8 +119,44 @@ def run_phase(
             "image": context.machine.image_name or None,
         }
     )
+    outcome = PhaseOutcome(result, steps, fetched.leftovers, fetched.patch)
+    _remember(context, task, outcome)
     bus.emit("phase_completed", status=status, duration=result.duration)
-    return PhaseOutcome(result, steps, fetched.leftovers, fetched.patch)
+    return outcome
+
+
+def _overlaid(context: RunContext, place: Place, scope: Scope, values: dict[str, str]) -> Scope:
+    """Return the scope of a phase's steps: with its variables, and what can be asked of its workspace."""
+    workflow = {**(scope.find("workflow") or {}), "duration": Deferred(context.elapsed)}
+    secrets = dict.fromkeys(context.variables.shown_to_all, "")
+    return scope.overlay(place.tracker.names(workflow), exported=values | secrets)
+
+
+def _earlier(context: RunContext, task: PhaseTask, scope: Scope) -> PhaseOutcome | None:
+    """Return what an earlier process made of the phase, the names it set included."""
+    kept = context.journal.get(f"phase/{task.place}") if context.resumed else None
+    if kept is None:
+        return None
+    steps = replay_steps(task.phase.steps, context.ledger(task.place), scope)
+    if steps is None:
+        return None
+    leftovers = tuple(bytes.fromhex(path) for path in kept["leftovers"])
+    patch = Path(kept["patch"]) if kept["patch"] else None
+    return PhaseOutcome(PhaseResult.model_validate(kept["result"]), steps, leftovers, patch)
+
+
+def _remember(context: RunContext, task: PhaseTask, outcome: PhaseOutcome) -> None:
+    """Make a finished phase durable; one that failed is taken up where it failed."""
+    if outcome.failure is not None:
+        return
+    context.journal.put(
+        f"phase/{task.place}",
+        {
+            "result": outcome.result.model_dump(mode="json"),
+            "leftovers": [path.hex() for path in outcome.leftovers],
+            "patch": str(outcome.patch) if outcome.patch else None,
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,31 +168,60 @@ class _Fetched:
     patch: Path | None = None
 
 
-def _fetch(
-    context: RunContext,
-    name: str,
-    workspace: SessionWorkspace,
-    station: Station,
-    steps: ListResult,
-    *,
-    final: bool,
-) -> _Fetched:
-    """Import the phase's commits and save its leftovers; what is refused fails it, unless it has failed."""
-    leftovers: tuple[bytes, ...] = ()
-    try:
-        workspace.collect(station, claimed=steps.head)
-        if steps.dirty != 0:
-            leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
-        if leftovers and (final or steps.failure is not None):
-            return _Fetched(steps, leftovers, save_uncommitted(context, name, station))
-    except (ImportRefused, GitFailed) as error:
-        message = f"what the phase did cannot be taken over: {error.message}"
-        if steps.failure is not None:
-            context.bus.at(phase=name).warn(message)
-        else:
-            kind = error.kind if isinstance(error, ImportRefused) else ErrorKind.IMPORT
-            steps = replace(steps, failure=StepFailure(kind=kind, message=message))
-    return _Fetched(steps, leftovers)
+@dataclass(frozen=True, slots=True)
+class _Fetcher:
+    """Imports a phase's commits and saves its leftovers; what is refused fails it, unless it has failed."""
+
+    context: RunContext
+    task: PhaseTask
+    workspace: SessionWorkspace
+    place: Place
+
+    def fetch(self, steps: ListResult) -> _Fetched:
+        leftovers: tuple[bytes, ...] = ()
+        station, context = self.place.station, self.context
+        ending = self.task.final or steps.failure is not None
+        policy = context.plan.workflow.uncommitted
+        try:
+            if self.task.final and policy == "commit" and steps.failure is None and steps.dirty != 0:
+                done = commit_everything(self.place, f"Uncommitted changes of {context.record.id}\n")
+                steps = replace(
+                    steps, head=done.head if done else steps.head, dirty=done.dirty if done else 0
+                )
+            imported = self.workspace.collect(station, claimed=steps.head)
+            steps = self._attributed(steps, imported)
+            if steps.dirty != 0:
+                leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
+            if leftovers and ending:
+                return self._saved(steps, leftovers, station, policy)
+        except (ImportRefused, GitFailed, StepError) as error:
+            message = f"what the phase did cannot be taken over: {error.message}"
+            if steps.failure is not None:
+                context.bus.at(phase=self.task.name).warn(message)
+            else:
+                kind = ErrorKind.IMPORT if isinstance(error, GitFailed) else error.kind
+                steps = replace(steps, failure=StepFailure(kind=kind, message=message))
+        return _Fetched(steps, leftovers)
+
+    def _attributed(self, steps: ListResult, imported: Imported) -> ListResult:
+        results = attribute(self.context.store, steps.results, imported)
+        for before, after in zip(steps.results, results, strict=True):
+            if before != after:
+                self.context.journal.amend_step(after)
+        return replace(steps, results=results)
+
+    def _saved(
+        self, steps: ListResult, leftovers: tuple[bytes, ...], station: Station, policy: str
+    ) -> _Fetched:
+        patch = save_uncommitted(self.context, self.task.place.replace("/", "-"), station)
+        if policy == "fail" and steps.failure is None:
+            message = f"changes were left uncommitted: {describe(leftovers)}"
+            steps = replace(steps, failure=StepFailure(kind=ErrorKind.UNCOMMITTED, message=message))
+        if self.task.reset and steps.failure is not None:
+            with station.sandbox().pipe(("sh", "-c", _RESET), timeout=300) as pipe:
+                if pipe.wait():
+                    raise StepError(ErrorKind.SANDBOX, "the workspace could not be reset for the next pass")
+        return _Fetched(steps, leftovers, patch)
 
 
 def save_uncommitted(context: RunContext, name: str, station: Station) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from prodigy.errors import UsageError
 from prodigy.sandbox.protocol import Limits
 from prodigy.values import Frozen
@@ -32,6 +34,19 @@ class Overrides:
     merge: Literal["ask", "yes", "never"] = "ask"
 
 
+class Pass(Frozen):
+    """One go through the commands, perhaps several times."""
+
+    variables: dict[str, str] = Field(default_factory=dict)
+    """``ARG`` and ``ARG_FILE``, where the pass has them."""
+    iterations: int = 1
+
+    @property
+    def name(self) -> str:
+        """What the pass is for, in words."""
+        return self.variables.get("ARG_FILE") or self.variables.get("ARG") or ""
+
+
 class Plan(Frozen):
     """A workflow with its final settings; stored with the session."""
 
@@ -41,6 +56,16 @@ class Plan(Frozen):
     settings: SandboxSettings = SandboxSettings()
     max_parallel: int = 1
     merge: Literal["ask", "yes", "never"] = "ask"
+    stdin: str | None = None
+    """The caller's standard input, where the workflow takes its items from it."""
+    passes: tuple[Pass, ...] = (Pass(),)
+    """How often, and for what, the commands are repeated."""
+    fail_fast: bool = False
+    """Whether the first pass that fails ends the run."""
+    arguments: tuple[str, ...] = ()
+    """The command line's arguments of a mapreduce run."""
+    keep: bool = False
+    """Whether workspaces of finished agents and a merged session stay."""
 
     @property
     def limits(self) -> Limits:

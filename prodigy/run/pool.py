@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from prodigy.run.agent import AgentJob, AgentResult
 
@@ -15,8 +14,14 @@ if TYPE_CHECKING:
 class Pool(Protocol):
     """Runs jobs, several at once, and gives results as they come."""
 
-    def run(self, jobs: Iterable[AgentJob], work: Callable[[AgentJob], AgentResult]) -> Iterator[AgentResult]:
-        """Results in order of completion. A job is taken from ``jobs`` only when it can start."""
+    def run(
+        self, take: Callable[[int], AgentJob | None], work: Callable[[AgentJob], AgentResult]
+    ) -> Iterator[AgentResult]:
+        """Results in order of completion.
+
+        ``take`` gives the next job, told how many run already; None when none may start now. It is
+        asked again after every result. With nothing running, None is the end.
+        """
 
 
 class ThreadPool:
@@ -25,13 +30,14 @@ class ThreadPool:
     def __init__(self, max_parallel: int) -> None:
         self._max_parallel = max_parallel
 
-    def run(self, jobs: Iterable[AgentJob], work: Callable[[AgentJob], AgentResult]) -> Iterator[AgentResult]:
+    def run(
+        self, take: Callable[[int], AgentJob | None], work: Callable[[AgentJob], AgentResult]
+    ) -> Iterator[AgentResult]:
         """See Pool."""
-        source = iter(jobs)
         with ThreadPoolExecutor(self._max_parallel, thread_name_prefix="agent") as threads:
             running: set[Future[AgentResult]] = set()
             while True:
-                for job in islice(source, self._max_parallel - len(running)):
+                while len(running) < self._max_parallel and (job := take(len(running))) is not None:
                     running.add(threads.submit(work, job))
                 if not running:
                     return

@@ -9,7 +9,7 @@ from prodigy.errors import MergeRefused, ProdigyError
 from prodigy.git.publish import preview, publish, take_in
 from prodigy.git.repository import open_repository
 from prodigy.run.guard import guarded
-from prodigy.run.phase import run_phase
+from prodigy.run.phase import PhaseTask, run_phase
 from prodigy.values import MergeOutcome
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Publisher:
     def _merge_phase(self, scope: Scope) -> str | None:
         """Run the workflow's merge steps; gives the reason when they failed: then nothing moved."""
         phase = self._context.plan.workflow.merge
-        if phase is None:
+        if phase is None or not phase.steps:
             return None
         if self._workspace is None:
             return "the session's workspace is gone"
@@ -116,7 +116,7 @@ class Publisher:
             "target_branch": self._target or "",
         }
         with guarded(self._context, "merge"):
-            self.phase = run_phase(
-                self._context, "merge", phase, self._workspace, scope.child({"merge": variables})
-            )
+            task = PhaseTask("merge", phase)
+            scope.set("merge", variables)
+            self.phase = run_phase(self._context, task, self._workspace, scope)
         return self.phase.failure.message if self.phase.failure else None

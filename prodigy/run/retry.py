@@ -72,6 +72,8 @@ def with_retry(
         elapsed = time.monotonic() - began
         if retry.retry_budget is not None and elapsed + delay(len(tried)) > retry.retry_budget:
             return False
+        if not retry.retry_on:
+            return True
         stderr = result.outcome.stderr_tail.decode(errors="replace")
         return retry.wants(str(failed.kind), failed.message, stderr)
 

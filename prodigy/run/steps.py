@@ -10,7 +10,7 @@ from prodigy.run.step_runner import StepRunner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from prodigy.run.ledger import Finished
+    from prodigy.run.ledger import Finished, Ledger
     from prodigy.run.place import Place
     from prodigy.values import StepFailure, StepResult
     from prodigy.workflow.scope import Scope
@@ -50,6 +50,18 @@ def run_steps(steps: Sequence[Step], place: Place, scope: Scope) -> ListResult:
         done = replace(_one(step, index, steps, place, scope, done), replayed=False)
         if done.failure is not None:
             break
+    return done
+
+
+def replay_steps(steps: Sequence[Step], ledger: Ledger, scope: Scope) -> ListResult | None:
+    """Set the names of steps that are all finished; None where one is not. Nothing is executed."""
+    done = ListResult(replayed=True)
+    for step in steps:
+        finished = ledger.finished(step.path)
+        if finished is None:
+            return None
+        scope.restore(finished.names)
+        done = _replayed(done, finished)
     return done
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import SandboxFailure, StepError
@@ -131,6 +132,16 @@ class Tracker:
     def whole(self) -> Facts:
         """Return what changed since the run's base commit."""
         return self.since(Snapshot(self.base, self.base))[0]
+
+    def names(self, workflow: dict[str, Any]) -> dict[str, Any]:
+        """Return the names that are asked of the workspace when a text needs them."""
+        from prodigy.workflow.scope import Deferred
+
+        changes = {name: Deferred(partial(self._change, name)) for name in Facts().fields()}
+        return {"git": Deferred(self.git), "workflow": {**workflow, **changes}}
+
+    def _change(self, name: str) -> Any:
+        return self.whole().fields()[name]
 
     def git(self) -> dict[str, Any]:
         """Return the ``git`` namespace: branch, HEAD and uncommitted paths."""

@@ -57,6 +57,15 @@ class Journal:
                 (self._session, item, result.path, self._mask(result.model_dump_json())),
             )
 
+    def amend_step(self, result: StepResult, item: str = "") -> None:
+        """Replace the last record of a step by one that knows more."""
+        with self._write() as tx:
+            tx.execute(
+                "UPDATE step SET record = ?4 WHERE session = ?1 AND item = ?2 AND path = ?3 AND seq = "
+                "(SELECT max(seq) FROM step WHERE session = ?1 AND item = ?2 AND path = ?3)",
+                (self._session, item, result.path, self._mask(result.model_dump_json())),
+            )
+
     def items(self, planned: list[ItemResult]) -> None:
         """Record all items of a map phase before the first agent starts."""
         with self._write() as tx:

@@ -5,155 +5,162 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prodigy.workflow.findings import suggestion
-from prodigy.workflow.namespaces import ANY, LATER, PHASES, fields_of, phases_with
-from prodigy.workflow.nodes import Mark, Scalar
-from prodigy.workflow.placeholder import NAMESPACES, Placeholder, PlaceholderError, scan
+from prodigy.workflow.expression_check import check_expression
+from prodigy.workflow.name_check import OLD_NAMES, Known, problem_of
+from prodigy.workflow.namespaces import PHASES
+from prodigy.workflow.nodes import Scalar
+from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
+from prodigy.workflow.positions import place_in
+from prodigy.workflow.shell_warnings import shell_warnings
 
 if TYPE_CHECKING:
     from prodigy.workflow.findings import Findings
     from prodigy.workflow.use import Use
 
-
-@dataclass
-class _Known:
-    """The names that exist at one point of one phase."""
-
-    phase: str
-    exported: set[str]
-    captures: set[str] = field(default_factory=set)
-    setup: frozenset[str] = frozenset()
-
-    def has(self, name: str) -> bool:
-        return name in self.captures or name in self.exported
-
-    def is_exported(self, name: str) -> bool:
-        return name in self.exported and name not in self.captures
+_IN_SHELL = ("shell",)
 
 
 def check_uses(findings: Findings, uses: dict[str, list[Use]], draft: dict[str, Any]) -> None:
     """Report every text whose placeholders cannot work, with their position in the file."""
-    variables = set(draft.get("env") or {})
-    captured: dict[str, set[str]] = {}
+    checker = _Checker(findings, draft)
+    captured: dict[str, Known] = {}
     for phase in PHASES:
-        setup = frozenset(captured.get("setup", ()))
-        known = _Known(phase, set(variables), set(setup), setup)
-        if phase == "merge":
-            known.captures |= captured.get("commands", set()) | captured.get("reduce", set())
+        known = checker.begin(phase, captured)
         for use in uses.get(phase, []):
-            _check_use(findings, use, known, variables, draft)
-        captured[phase] = known.captures
+            checker.use(use, known)
+        captured[phase] = known
 
 
-def _check_use(
-    findings: Findings, use: Use, known: _Known, variables: set[str], draft: dict[str, Any]
-) -> None:
-    if use.kind == "capture":
-        if use.text in variables:
+@dataclass
+class _Checker:
+    findings: Findings
+    draft: dict[str, Any]
+    variables: set[str] = field(default_factory=set)
+    secrets: frozenset[str] = frozenset()
+    _ids: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        env = self.draft.get("env") or {}
+        self.secrets = frozenset(self.draft.get("secrets") or {}) | {
+            name for name, value in env.items() if isinstance(value, dict) and value.get("secret")
+        }
+        arguments = {"ARG", "ARG_FILE", "ITERATION", *(f"ARG_{number}" for number in range(1, 10))}
+        self.variables = set(env) | set(self.secrets) | arguments
+
+    def begin(self, phase: str, captured: dict[str, Known]) -> Known:
+        """Return the names that exist at the start of a phase."""
+        known = Known(phase, exported=set(self.variables), secrets=self.secrets)
+        setup = captured.get("setup")
+        if setup is not None and phase in ("input", "map", "reduce", "merge"):
+            known.captures |= setup.captures
+            known.ids |= setup.ids
+            known.setup = frozenset(setup.captures | {"steps"})
+        if phase == "merge":
+            for earlier in ("commands", "reduce"):
+                known.captures |= captured[earlier].captures
+                known.ids |= captured[earlier].ids
+        if phase in ("reduce", "merge"):
+            flow = self.draft.get("map") or {}
+            known.captures |= set(flow.get("variables") or ())
+        return known
+
+    def use(self, use: Use, known: Known) -> None:
+        """Take one text or name into account."""
+        if use.kind == "enter":
+            known.enter(use.text)
+        elif use.kind == "leave":
+            known.leave()
+        elif use.kind == "env":
+            known.exported.add(use.text)
+        elif use.kind == "capture":
+            self.capture(use, known)
+        elif use.kind == "id":
+            self.step_id(use, known)
+        elif use.kind == "expression":
+            if isinstance(use.node, Scalar):
+                check_expression(self.findings, use.node, use.text, known)
+        else:
+            if use.kind == "prompt":
+                self.claude(use)
+            if "$" in use.text and isinstance(use.node, Scalar):
+                self.text(use, use.node, known)
+
+    def claude(self, use: Use) -> None:
+        """Report a prompt where Claude cannot be reached."""
+        claude, sandbox = self.draft.get("claude") or {}, self.draft.get("sandbox") or {}
+        if claude.get("credentials") != "env" or sandbox.get("network") != "bridge":
+            message = "a claude step runs only with both `credentials: env` and `network: bridge` written out"
+            advice = "write `claude: {credentials: env}` and `sandbox: {network: bridge}` at the top level"
+            self.findings.error("P602", use.node.start, message, advice)
+
+    def capture(self, use: Use, known: Known) -> None:
+        """Note a name that is set from here on; report one that would hide another."""
+        if use.text in self.draft.get("env", {}) or use.text in self.secrets:
             message = f"a capture cannot be named {use.text!r}: the workflow's `env` has it"
-            findings.error("P305", use.node.start, message)
+            self.findings.error("P305", use.node.start, message)
+        if use.text in known.ids:
+            message = f"a capture cannot be named {use.text!r}: a step has this id"
+            self.findings.error("P305", use.node.start, message)
         known.captures.add(use.text)
-    elif use.kind == "env":
-        known.exported.add(use.text)
-    else:
-        if use.kind == "prompt":
-            _check_claude(findings, use, draft)
-        if "$" in use.text and isinstance(use.node, Scalar):
-            _check_text(findings, use, use.node, known)
 
+    def step_id(self, use: Use, known: Known) -> None:
+        """Note a step's id; report one that stands twice in a phase."""
+        key = (known.phase, use.text)
+        if key in self._ids:
+            message = f"two steps have the id {use.text!r}"
+            self.findings.error("P209", use.node.start, message)
+        self._ids[key] = use.text
+        known.ids.add(use.text)
 
-def _check_claude(findings: Findings, use: Use, draft: dict[str, Any]) -> None:
-    claude, sandbox = draft.get("claude") or {}, draft.get("sandbox") or {}
-    if claude.get("credentials") != "env" or sandbox.get("network") != "bridge":
-        message = "a claude step runs only with both `credentials: env` and `network: bridge` written out"
-        advice = "write `claude: {credentials: env}` and `sandbox: {network: bridge}` at the top level"
-        findings.error("P602", use.node.start, message, advice)
+    def text(self, use: Use, node: Scalar, known: Known) -> None:
+        """Report what cannot work in a text."""
+        in_shell = use.kind in _IN_SHELL
+        try:
+            pieces = scan(use.text, known, in_shell=in_shell)
+            placeholders = [piece for piece in pieces if isinstance(piece, Placeholder)]
+            for placeholder in placeholders:
+                self.placeholder(use, node, known, placeholder)
+            if in_shell:
+                self.shell(node, known, pieces)
+        except PlaceholderError as error:
+            mark = place_in(self.findings, node, error.offset)
+            self.findings.error(error.code, mark, error.message, error.help)
 
-
-def _check_text(findings: Findings, use: Use, node: Scalar, known: _Known) -> None:
-    in_shell = use.kind == "shell"
-    try:
-        pieces = scan(use.text, known, in_shell=in_shell)
-        placeholders = [piece for piece in pieces if isinstance(piece, Placeholder)]
-        for placeholder in placeholders:
-            _check_names(findings, use, node, known, placeholder)
-        if in_shell and placeholders:
+    def shell(self, node: Scalar, known: Known, pieces: list[Any]) -> None:
+        """Check the places of placeholders in a script, and warn of what looks wrong."""
+        if any(isinstance(piece, Placeholder) for piece in pieces):
             from prodigy.workflow.shell_context import parse_script
 
             parse_script(pieces)
-    except PlaceholderError as error:
-        findings.error(error.code, place_in(findings, node, error.offset), error.message, error.help)
+        for offset, code, message in shell_warnings(pieces, known):
+            self.findings.warning(code, place_in(self.findings, node, offset), message)
 
-
-def _check_names(
-    findings: Findings,
-    use: Use,
-    node: Scalar,
-    known: _Known,
-    placeholder: Placeholder,
-    offset: int | None = None,
-) -> None:
-    """Report a name that does not exist, or not in this phase; then those of the default."""
-    where = placeholder.offset if offset is None else offset
-    problem = _problem(placeholder, known, in_handler=use.in_handler)
-    if problem is not None:
-        code, message = problem
-        width = len(placeholder.text.partition("\n")[0])
-        findings.error(code, place_in(findings, node, where), message, width=width)
-    if placeholder.default:
-        for piece in scan(placeholder.default, known, in_shell=False):
-            if isinstance(piece, Placeholder):
-                _check_names(findings, use, node, known, piece, where)
-
-
-def _problem(placeholder: Placeholder, known: _Known, *, in_handler: bool) -> tuple[str, str] | None:
-    head, shown = placeholder.head, f"`${{{placeholder.dotted}}}`"
-    if known.has(head):
-        return None
-    if head in LATER:
-        return "P301", f"{shown}: `{head}` is not available yet in this version of prodigy"
-    if head not in NAMESPACES:
-        if placeholder.default is not None and len(placeholder.path) == 1:
-            return None
-        hint = suggestion(head, known.captures | known.exported | (NAMESPACES - LATER))
-        return "P301", f"{shown}: there is no variable {head!r} here{hint}"
-    fields = fields_of(head, known.phase, in_handler=in_handler)
-    if fields is None:
-        return "P302", f"{shown}: `{head}` exists only {phases_with(head)}"
-    return _field_problem(placeholder, fields | known.setup if head == "setup" else fields)
-
-
-def _field_problem(placeholder: Placeholder, fields: frozenset[str]) -> tuple[str, str] | None:
-    """Report a field that a namespace does not have."""
-    head, shown = placeholder.head, f"`${{{placeholder.dotted}}}`"
-    name = placeholder.path[1] if len(placeholder.path) > 1 else ""
-    if fields == ANY or name in fields or (not name and not fields):
-        return None
-    if not name:
-        return "P301", f"{shown}: name one of its fields: {', '.join(sorted(fields))}"
-    elsewhere = [phase for phase in PHASES if name in (fields_of(head, phase, in_handler=True) or ())]
-    if elsewhere:
-        return "P302", f"{shown} exists only in {', '.join(elsewhere)}"
-    hint = suggestion(name, fields)
-    hint = (
-        hint.replace("'", f"'{head}.", 1) if hint else f"; it has {', '.join(sorted(fields)) or 'no fields'}"
-    )
-    return "P301", f"{shown}: `{head}` has no field {name!r}{hint}"
-
-
-def place_in(findings: Findings, node: Scalar, offset: int) -> Mark:
-    """Return where in the file an offset of a scalar's value stands; its start where that is unclear."""
-    text = str(node.value)
-    line, column = node.start
-    if node.style == "|":
-        row = text.count("\n", 0, offset)
-        value_line = text.split("\n")[row]
-        index = line + row
-        if index < len(findings.lines) and findings.lines[index].endswith(value_line):
-            indent = len(findings.lines[index]) - len(value_line)
-            return Mark(index + 1, indent + 1 + offset - (text.rfind("\n", 0, offset) + 1))
-        return node.start
-    begin = column - 1 + (node.style in ("'", '"'))
-    if line <= len(findings.lines) and findings.lines[line - 1].startswith(text, begin):
-        return Mark(line, begin + 1 + offset)
-    return node.start
+    def placeholder(
+        self,
+        use: Use,
+        node: Scalar,
+        known: Known,
+        placeholder: Placeholder,
+        offset: int | None = None,
+    ) -> None:
+        """Report a name that does not exist, or not in this phase; then those inside it."""
+        where = placeholder.offset if offset is None else offset
+        problem = None if placeholder.is_computed else problem_of(placeholder, known)
+        if known.phase == "map" and placeholder.head in OLD_NAMES and placeholder.head not in known.captures:
+            message = f"`{placeholder.head}` is an old name: write `item`, or a field of it"
+            self.findings.warning("W01", place_in(self.findings, node, where), message)
+        in_plain = use.kind != "shell"
+        if in_plain and placeholder.head in known.secrets and not known.hides(placeholder.head):
+            text = f"`${{{placeholder.head}}}` is a secret: processes have it as a variable, texts never do"
+            problem = ("P302", text)
+        if problem is not None:
+            code, message = problem
+            width = len(placeholder.text.partition("\n")[0])
+            self.findings.error(code, place_in(self.findings, node, where), message, width=width)
+        for inner in (placeholder.default, placeholder.argument):
+            if inner:
+                for piece in scan(
+                    inner, known, in_shell=placeholder.head == "cmd" and inner != placeholder.default
+                ):
+                    if isinstance(piece, Placeholder):
+                        self.placeholder(use, node, known, piece, where)

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import StepError
-from prodigy.workflow.check import place_in
 from prodigy.workflow.nodes import Mapping, Node, Scalar
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
+from prodigy.workflow.positions import place_in
 from prodigy.workflow.render import render_plain
 from prodigy.workflow.scope import Scope
 

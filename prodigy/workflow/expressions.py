@@ -54,7 +54,7 @@ class Expression:
 
 
 class ItemNames:
-    """The names of a filter: an item's fields, also after ``item.``; ``_index``; in ``${…}`` variables first."""
+    """The names of a filter: an item's fields, also after ``item.``; ``_index``; ``${…}`` variables first."""
 
     def __init__(self, item: Any, index: int, variables: Names | None = None) -> None:
         self._item = item
@@ -102,7 +102,7 @@ def parse_expression(text: str) -> Expression:
         root: Any = _parser().parse(text)
     except UnexpectedInput as error:
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
-        at = len(text) if ended else max(error.pos_in_stream or 0, 0)
+        at = len(text) if ended or error.pos_in_stream < 0 else error.pos_in_stream
         found = repr(text[at]) if at < len(text) else "its end"
         raise ExpressionError("P401", at + 1, f"unexpected {found}") from None
     except VisitError as error:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from prodigy.errors import InputError
+from prodigy.workflow.jsonpath import compile_query
+from prodigy.workflow.nodes import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,15 @@ MAX_ITEMS = 100_000
 
 _EXTENSIONS = ("json", "jsonl", "ndjson", "yml", "yaml", "csv", "tsv", "txt")
 _PATH_LIKE = re.compile(r"[^\s|&;<>()$`\\\"'*?\[\]{}#~!]+")
-_FORMATS = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "tsv": "tsv", "txt": "lines"}
+_FORMATS = {
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "csv": "csv",
+    "tsv": "tsv",
+    "txt": "lines",
+    "yml": "yaml",
+    "yaml": "yaml",
+}
 _MAX_ID = 128
 _SAFE_IN_ID = "._@:+-"
 
@@ -56,9 +66,9 @@ def parse_document(data: bytes, name: str, form: str | None = None) -> Any:
     """
     extension = name.rpartition(".")[2].lower()
     form = form or _FORMATS.get(extension, "json")
-    if form == "json" and extension in ("yml", "yaml"):
-        raise InputError(f"{name}: YAML input is not available yet", help="give the items as JSON")
     text = _decode(data, name)
+    if form == "yaml":
+        return _yaml(text, name)
     if form == "json":
         try:
             return _json(text)
@@ -95,19 +105,6 @@ def parse_command_output(data: bytes) -> Any:
 def from_value(value: Any) -> Any:
     """Return the document a variable's value means: text is parsed as a command's output is."""
     return parse_command_output(value.encode(errors="replace")) if isinstance(value, str) else value
-
-
-def compile_query(json_path: str) -> Any:
-    """Return a compiled RFC 9535 query; a missing ``$`` is added. Raises ValueError."""
-    from jsonpath_rfc9535 import JSONPathError, compile  # noqa: A004 - heavy; its own name for it
-
-    query = json_path.strip()
-    if not query.startswith("$"):
-        query = "$" + query if query.startswith(("[", ".")) else "$." + query
-    try:
-        return compile(query)
-    except (JSONPathError, RecursionError) as error:
-        raise ValueError(f"not a JSONPath query: {error}") from None
 
 
 def select(document: Any, json_path: str | None) -> list[Any]:
@@ -212,6 +209,18 @@ def _refuse_constant(name: str) -> None:
 def _lines(text: str) -> list[str]:
     lines = (line.removesuffix("\r") for line in text.split("\n"))
     return [line for line in lines if line.strip()]
+
+
+def _yaml(text: str, name: str) -> Any:
+    from prodigy.workflow.findings import Findings
+    from prodigy.workflow.tree import build_tree
+
+    findings = Findings(name, text)
+    root = build_tree(text, findings)
+    if findings.errors:
+        first = findings.errors[0]
+        raise InputError(f"{name}, line {first.line}: {first.message}")
+    return None if root is None else plain(root)
 
 
 def _json_lines(text: str, name: str) -> list[Any]:

@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
-from prodigy.workflow.check import place_in
+from prodigy.workflow.aggregation_reader import AggregationReader
 from prodigy.workflow.expression_nodes import ExpressionError
 from prodigy.workflow.expressions import parse_expression
 from prodigy.workflow.models import AgentOutput, MapInput, MapPhase
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
 from prodigy.workflow.placeholder import only_placeholder
 from prodigy.workflow.policy_reader import PolicyReader
+from prodigy.workflow.positions import place_in
 from prodigy.workflow.sorting import SortError, parse_sort
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class MapReader:
             self.findings.error("P203", node.start, "`map` needs `agent_template`")
             return draft
         draft["agent_template"] = {"steps": self.template(keys["agent_template"])}
+        if "variables" in keys:
+            draft["variables"] = AggregationReader(self.reader).variables(keys["variables"])
         if "output" in keys:
             draft["output"] = self.output(keys["output"])
         return draft
@@ -110,7 +113,7 @@ class MapReader:
 
     def check_json_path(self, path: str, node: Node) -> None:
         """Report a query that cannot be read."""
-        from prodigy.workflow.items import compile_query
+        from prodigy.workflow.jsonpath import compile_query
 
         try:
             compile_query(path)
@@ -154,9 +157,12 @@ class MapReader:
             draft = self.reader.fields(MapInput, {k: keys[k] for k in ("timeout",) if k in keys}, "`input`")
             return draft | {"kind": "command", "text": self.input_text(keys["command"], "shell")}
         if "stdin" in written:
-            self.findings.error("P201", node.start, "`input` from standard input is not available yet")
-        else:
-            self.findings.error("P203", node.start, "`input` needs one of `file`, `command`, `glob`")
+            keys = self.reader.keys(node, spellings.INPUT_STDIN, "`input`")
+            if plain(keys["stdin"]) is not True:
+                self.findings.error("P204", keys["stdin"].start, "`stdin` of `input` must be true")
+            draft = self.reader.fields(MapInput, {k: keys[k] for k in ("format",) if k in keys}, "`input`")
+            return draft | {"kind": "stdin"}
+        self.findings.error("P203", node.start, "`input` needs one of `file`, `command`, `glob`, `stdin`")
         return {}
 
     def input_text(self, node: Node, kind: UseKind) -> str:
@@ -174,8 +180,7 @@ class MapReader:
             return {}
         text = node.value.strip()
         if text == "-":
-            self.findings.error("P201", node.start, "`input` from standard input is not available yet")
-            return {}
+            return {"kind": "stdin"}
         if text.startswith(("[", "{")):
             return self.inline_json(text, node)
         if text.startswith("shell:"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from prodigy.values import Diagnostic
+from prodigy.workflow.aggregation import Variable
 from prodigy.workflow.claude_settings import ClaudeSettings
 from prodigy.workflow.env_value import EnvFile, EnvValue, SecretSource
 from prodigy.workflow.error_policy import AgentTimeouts, ErrorPolicy
@@ -73,7 +74,7 @@ class MergePhase(Phase):
 class MapInput(Model):
     """Where the work items come from."""
 
-    kind: Literal["inline", "value", "text", "file", "glob", "command"]
+    kind: Literal["inline", "value", "text", "file", "glob", "command", "stdin"]
     """``value``: ``text`` is one placeholder. ``text``: a file if it exists, else a command."""
     document: Any = None
     """The items themselves, for ``inline``."""
@@ -85,7 +86,7 @@ class MapInput(Model):
     """Globs of files that are not."""
     timeout: Duration = 300.0
     """The longest the command may take."""
-    format: Literal["json", "jsonl", "csv", "tsv", "lines"] | None = None
+    format: Literal["json", "jsonl", "yaml", "csv", "tsv", "lines"] | None = None
     """How a file is written; by its extension unless given."""
 
 
@@ -124,7 +125,7 @@ class MapPhase(Model):
     """What each agent does."""
     output: AgentOutput | None = None
     """What an agent gives; what its last command printed unless given."""
-    variables: dict[str, Any] = Field(default_factory=dict)
+    variables: dict[str, Variable] = Field(default_factory=dict)
     """Values computed over all successful results."""
     timeouts: AgentTimeouts | None = None
     """How long agents may take."""

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from prodigy.workflow.filters import FilterError, read_filter
+
 NAMESPACES = frozenset(
     {"item", "item_index", "item_total", "item_id", "item_json", "map", "setup", "merge", "workflow", "env"}
     | {"shell", "claude", "write_file", "last", "handler", "error", "step", "steps", "test", "foreach"}
@@ -13,14 +15,15 @@ NAMESPACES = frozenset(
 )
 """Names that are prodigy's in every text, wherever they have a value."""
 
-FILTERS = {"json": "json", "length": "length", "lines": "lines", "newline": "lines"}
-"""Filters by their spellings."""
+COMPUTED = ("file", "cmd", "json", "date")
+"""Forms whose value is worked out from what follows their colon."""
 
 _MAX_NESTED = 50
 _HEAD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PART = re.compile(r"\.([\w-]+)|\[(\d{1,9})\]")
-_FILTER = re.compile(r"[|:]([A-Za-z_]+)")
+_FILTER = re.compile(r"[|:]((?:pattern|default):[^|}]*|[^|:}]+)")
 _DOLLAR_NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[1-9])")
+_JSON = re.compile(r".+:from:[A-Za-z_][\w.-]*", re.DOTALL)
 _COMPUTED = re.compile(r"(file|cmd|json|date):[^-+=?0-9 ]")
 
 
@@ -50,8 +53,11 @@ class Placeholder:
     text: str
     path: tuple[str, ...]
     """The name and what follows it; list indexes are digits."""
-    filters: tuple[str, ...] = ()
+    filters: tuple[tuple[str, str], ...] = ()
+    """Names and arguments, in the order they are applied."""
     default: str | None = None
+    argument: str | None = None
+    """What a computed form is worked out from."""
 
     @property
     def head(self) -> str:
@@ -61,7 +67,16 @@ class Placeholder:
     @property
     def is_bare(self) -> bool:
         """Whether it is only a name in braces, as the shell writes it too."""
-        return len(self.path) == 1 and not self.filters and self.default is None
+        return len(self.path) == 1 and not (self.filters or self.is_computed) and self.default is None
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether its value is worked out, not looked up."""
+        return self.argument is not None
+
+    def has_filter(self, name: str) -> bool:
+        """Whether a filter is among its filters."""
+        return any(found == name for found, _ in self.filters)
 
     @property
     def dotted(self) -> str:
@@ -111,21 +126,37 @@ def _read(text: str, start: int, names: Names, *, in_shell: bool) -> Placeholder
             return Placeholder(start, match[0], (match[1],))
         return None
     head = _HEAD.match(text, start + 2)
-    if head is None:
-        if in_shell:
-            return None
-        raise PlaceholderError("P303", start, "malformed placeholder", "write `$${` for a literal `${`")
+    if head is not None:
+        return _read_braced(text, start, head, names, in_shell=in_shell)
+    if in_shell:
+        return None
+    raise PlaceholderError("P303", start, "malformed placeholder", "write `$${` for a literal `${`")
+
+
+def _read_braced(
+    text: str, start: int, head: re.Match[str], names: Names, *, in_shell: bool
+) -> Placeholder | None:
     name, position = head[0], head.end()
     ours = name in NAMESPACES or names.has(name)
-    if not ours and _COMPUTED.match(text, start + 2):
-        raise PlaceholderError(
-            "P303", start, f"`${{{name}:…}}` is not available yet in this version of prodigy"
-        )
+    if not ours and (name == "uuid" or _COMPUTED.match(text, start + 2)):
+        return _read_computed(text, start, position, name)
     if in_shell and not ours and not text.startswith(".", position):
         return None
     if in_shell and names.is_exported(name) and name not in NAMESPACES and not text.startswith("}", position):
         return None
     return _read_rest(text, start, position, name)
+
+
+def _read_computed(text: str, start: int, position: int, name: str) -> Placeholder:
+    end = _closing_brace(text, position)
+    if end < 0:
+        raise PlaceholderError("P303", start, "the placeholder has no closing brace")
+    argument = text[position + 1 : end - 1]
+    if name == "uuid" and text[position] != "}":
+        raise PlaceholderError("P303", start, "`${uuid}` takes nothing more")
+    if name == "json" and not _JSON.fullmatch(argument):
+        raise PlaceholderError("P303", start, "write `${json:PATH:from:NAME}`")
+    return Placeholder(start, text[start:end], (name,), argument="" if name == "uuid" else argument)
 
 
 def _read_rest(text: str, start: int, position: int, name: str) -> Placeholder:
@@ -135,10 +166,10 @@ def _read_rest(text: str, start: int, position: int, name: str) -> Placeholder:
         position = match.end()
     filters = []
     while not text.startswith(":-", position) and (match := _FILTER.match(text, position)):
-        if match[1] not in FILTERS:
-            message = f"unknown filter {match[1]!r}; available: {', '.join(sorted(set(FILTERS.values())))}"
-            raise PlaceholderError("P304", start, message)
-        filters.append(FILTERS[match[1]])
+        try:
+            filters.append(read_filter(match[1]))
+        except FilterError as error:
+            raise PlaceholderError("P304", start, str(error), _advice(path)) from None
         position = match.end()
     default = None
     if text.startswith(":-", position):
@@ -151,10 +182,15 @@ def _read_rest(text: str, start: int, position: int, name: str) -> Placeholder:
     if position >= len(text):
         raise PlaceholderError("P303", start, "the placeholder has no closing brace")
     if text[position] != "}":
-        advice = f"assign it first (`x=${{{'.'.join(path)}}}`), then use the shell's operators on `x`"
         code = "P304" if text[position] in "%#/^,:@+=?-|" else "P303"
-        raise PlaceholderError(code, start, f"`{text[position]}` cannot follow `${{{'.'.join(path)}`", advice)
+        raise PlaceholderError(
+            code, start, f"`{text[position]}` cannot follow `${{{'.'.join(path)}`", _advice(path)
+        )
     return Placeholder(start, text[start : position + 1], tuple(path), tuple(filters), default)
+
+
+def _advice(path: list[str]) -> str:
+    return f"assign it first (`x=${{{'.'.join(path)}}}`), then use the shell's operators on `x`"
 
 
 def _closing_brace(text: str, position: int) -> int:

@@ -19,6 +19,11 @@ def as_text(value: Any) -> str:
     return "" if value is None else compact(value)
 
 
+def single_quoted(text: str) -> str:
+    """Return the text as one shell word that is nothing but data."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
 def compact(value: Any) -> str:
     """Return compact JSON with key order and number types kept."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

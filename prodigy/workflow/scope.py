@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import uuid
 from collections import ChainMap
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -9,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from prodigy.errors import StepError
 from prodigy.values import ErrorKind
+from prodigy.workflow.expressions import reach
+from prodigy.workflow.filters import FilterError, apply_filter
+from prodigy.workflow.jsonpath import compile_query
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError, scan
 from prodigy.workflow.plain_values import Paths, as_text, compact
 
@@ -28,17 +34,10 @@ class Captured:
 
 
 class Deferred:
-    """A value that is found out only when a text asks for it, and then kept."""
+    """A value that is found out each time a text asks for it."""
 
     def __init__(self, find: Callable[[], Any]) -> None:
-        self._find = find
-        self._found: list[Any] = []
-
-    def get(self) -> Any:
-        """Return the value."""
-        if not self._found:
-            self._found.append(self._find())
-        return self._found[0]
+        self.get = find
 
 
 class Computer(Protocol):
@@ -218,18 +217,75 @@ class Scope:
         Raises StepError of kind ``interpolation`` that names what is available.
         """
         try:
-            value = self._follow(placeholder.path)
+            value = self._found_for(placeholder)
         except LookupError as error:
-            if placeholder.default is None:
+            if placeholder.default is None and not placeholder.has_filter("default"):
                 raise StepError(ErrorKind.INTERPOLATION, str(error.args[0])) from None
             value = None
         if value is None and placeholder.default is not None:
             value = "".join(
                 as_text(self._piece(piece)) for piece in read(placeholder.default, self, in_shell=False)
             )
-        for name in placeholder.filters:
-            value = _apply(name, value, placeholder)
+        return self._filtered(value, placeholder)
+
+    def _found_for(self, placeholder: Placeholder) -> Any:
+        return self._computed(placeholder) if placeholder.is_computed else self._follow(placeholder.path)
+
+    def _filtered(self, value: Any, placeholder: Placeholder) -> Any:
+        try:
+            for name, argument in placeholder.filters:
+                if name == "file":
+                    value = self._computing(placeholder).stash(as_text(value))
+                value = apply_filter(name, argument, value)
+        except FilterError as error:
+            message = f"`{placeholder.text}`: {error}"
+            raise StepError(ErrorKind.INTERPOLATION, message) from None
         return value
+
+    def _computing(self, placeholder: Placeholder) -> Computer:
+        if self._computer is None:
+            message = f"`{placeholder.text}` needs a running step; there is none here"
+            raise StepError(ErrorKind.INTERPOLATION, message)
+        return self._computer
+
+    def _computed(self, placeholder: Placeholder) -> Any:
+        """Return the value of a computed form. Raises StepError, LookupError."""
+        kind, argument = placeholder.head, str(placeholder.argument)
+        if kind == "uuid":
+            return str(uuid.uuid4())
+        if kind == "json":
+            return self._in_json(argument)
+        computer = self._computing(placeholder)
+        if kind == "cmd":
+            from prodigy.workflow.shell_text import render_shell
+
+            return computer.cmd(render_shell(argument, self))
+        text = "".join(as_text(self._piece(piece)) for piece in read(argument, self, in_shell=False))
+        if kind == "file":
+            return computer.file(text)
+        return computer.now.strftime(text)
+
+    def _in_json(self, argument: str) -> Any:
+        path, _, name = argument.rpartition(":from:")
+        value = self._follow(tuple(name.split(".")))
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                message = f"`${{json:{argument}}}`: {name} is not JSON: {error}"
+                raise StepError(ErrorKind.INTERPOLATION, message) from None
+        try:
+            if re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", path):
+                return reach(value, tuple(path.split(".")))
+            query = compile_query(path)
+            nodes = list(query.find(value).values())
+        except ValueError as error:
+            raise StepError(ErrorKind.INTERPOLATION, f"`${{json:{argument}}}`: {error}") from None
+        if not query.singular_query():
+            return nodes
+        if not nodes:
+            raise LookupError(f"`${{json:{argument}}}` finds nothing")
+        return nodes[0]
 
     def captures(self) -> dict[str, Any]:
         """Return the values of all captures visible here."""
@@ -325,14 +381,3 @@ def _unpacked(value: Any) -> Any:
 def _missing(path: tuple[str, ...], available: list[str]) -> str:
     shown = ", ".join(available[:_SHOWN_NAMES]) + (", …" if len(available) > _SHOWN_NAMES else "")
     return f"`${{{'.'.join(path)}}}` has no value; available: {shown or 'nothing'}"
-
-
-def _apply(name: str, value: Any, placeholder: Placeholder) -> Any:
-    if name == "json":
-        return compact(value)
-    if name == "length" and isinstance(value, str | list | dict):
-        return len(value)
-    if name == "lines" and isinstance(value, list):
-        return "\n".join(as_text(element) for element in value)
-    message = f"the filter `{name}` of `{placeholder.text}` does not apply to {type(value).__name__}"
-    raise StepError(ErrorKind.INTERPOLATION, message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
-from prodigy.workflow.items import compile_query
+from prodigy.workflow.jsonpath import compile_query
 from prodigy.workflow.models import CaptureOutput
 from prodigy.workflow.nodes import Mapping, Node, Scalar
 from prodigy.workflow.use import Use

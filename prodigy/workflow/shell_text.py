@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prodigy.errors import StepError
 from prodigy.values import ErrorKind
 from prodigy.workflow.placeholder import Placeholder, PlaceholderError
-from prodigy.workflow.plain_values import as_text
+from prodigy.workflow.plain_values import as_text, single_quoted
 from prodigy.workflow.scope import read
 from prodigy.workflow.shell_context import Quoting, parse_script
 
@@ -65,12 +65,14 @@ def _write(placeholder: Placeholder, context: Context, scope: Scope) -> str:
     if context.quoting is Quoting.COMMENT:
         return placeholder.text.replace("\n", " ")
     value = scope.resolve(placeholder)
+    if placeholder.has_filter("raw"):
+        return as_text(value)
     if context.integer:
         number = _integer(value, placeholder)
         return placeholder.text if _left_to_shell(placeholder, context, scope) else str(number)
     if _left_to_shell(placeholder, context, scope):
         return placeholder.text
-    if context.splits:
+    if context.splits and not placeholder.has_filter("q"):
         words = _words(value)
         written = " ".join(map(single_quoted, words)) if words else NOTHING
     else:
@@ -94,11 +96,6 @@ def _one_text(text: str, context: Context) -> str:
         # An expansion of nothing begins every line, so that `<<-` strips no leading tab of a value.
         return NOTHING + _ACTIVE_IN_HEREDOC.sub(r"\\\1", text).replace("\n", "\n" + NOTHING)
     return single_quoted(text)
-
-
-def single_quoted(text: str) -> str:
-    """Return the text as one shell word that is nothing but data."""
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _words(value: Any) -> list[str]:

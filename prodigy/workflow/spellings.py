@@ -164,6 +164,7 @@ MAP = Place(
         "retry_on_failure": "removed; use `error_policy`",
     },
 )
+VARIABLE = Place(_names("type from initial filter separator order key wins sample"))
 AGENT_OUTPUT = Place(_names("file format"))
 TIMEOUT_CONFIG = Place(
     _names(
@@ -177,6 +178,7 @@ BATCHED = Place(_names("size"))
 INPUT_FILE = Place(_names("file format"))
 INPUT_COMMAND = Place(_names("command timeout"))
 INPUT_GLOB = Place(_names("glob exclude"))
+INPUT_STDIN = Place(_names("stdin format"))
 
 SANDBOX = Place(
     _names("image network cpus memory pids stop_grace interpreter"),

@@ -71,7 +71,7 @@ def test_documents(data: bytes, name: str, form: str | None, wanted: object) -> 
         (b"a\n\xff", "x.txt", "line 2: not UTF-8"),
         (b"a,a\n", "x.csv", "line 1"),
         (b"a,b\n1\n", "x.csv", "line 2"),
-        (b"a: 1", "x.yaml", "not available yet"),
+        (b"a: [1", "x.yaml", "line 2"),
         (b"[" + b"9" * 10_000 + b"]", "x.json", "not JSON"),
     ],
 )
