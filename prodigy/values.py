@@ -81,6 +81,15 @@ class MountSpec:
     read_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CacheSpec:
+    """A named volume that outlives the containers it is mounted in."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+
+
 class Frozen(BaseModel):
     """A stored or transported record: immutable, and strict about its keys."""
 

@@ -16,6 +16,8 @@ from prodigy.errors import UsageError
 
 COMMANDS = {
     "run": "prodigy.cli.run",
+    "exec": "prodigy.cli.exec",
+    "batch": "prodigy.cli.batch",
     "validate": "prodigy.cli.validate",
     "worktree": "prodigy.cli.worktree",
     "images": "prodigy.cli.images",
@@ -24,7 +26,7 @@ COMMANDS = {
 }
 
 NOT_AVAILABLE = (
-    *("exec", "batch", "resume", "resume-job", "schema", "init", "template", "config"),
+    *("resume", "resume-job", "schema", "init", "template", "config"),
     *("ps", "sessions", "checkpoints", "progress", "report", "logs", "dlq", "events", "clean"),
 )
 """Commands that are planned; naming one says so."""

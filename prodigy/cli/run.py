@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prodigy.cli import run_options as options
 from prodigy.cli.command import command, new_app
-from prodigy.cli.output import ask, interactive, print_document, write
 from prodigy.cli.settings import Settings
 from prodigy.errors import UsageError
 
 if TYPE_CHECKING:
-    from prodigy.report.reporter import Reporter
-    from prodigy.run.plan import Plan
+    from prodigy.run.plan import Pass, Plan
     from prodigy.workflow.models import Workflow
 
 app = new_app()
@@ -26,133 +24,85 @@ def run(
     settings: Settings,
     workflow: Annotated[Path, typer.Argument(metavar="WORKFLOW", help="The workflow file.")],
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done; start nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Merge at the end without asking.")] = False,
-    no_merge: Annotated[bool, typer.Option("--no-merge", help="Never ask, never merge.")] = False,
-    sandbox: Annotated[str, typer.Option(metavar="docker|host", help="Where steps run.")] = "docker",
-    image: Annotated[str | None, typer.Option(metavar="REF", help="The containers' image.")] = None,
-    network: Annotated[
-        str | None, typer.Option(metavar="none|bridge", help="The containers' network.")
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    no_merge: options.NoMerge = False,
+    max_iterations: Annotated[
+        int | None,
+        typer.Option("-n", "--max-iterations", metavar="N", help="Repeat the commands while they commit."),
     ] = None,
-    cpus: Annotated[float | None, typer.Option(metavar="N", help="CPUs for each container.")] = None,
-    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory for each container.")] = None,
+    pattern: Annotated[
+        list[str] | None, typer.Option("--map", metavar="GLOB", help="One pass for each matching file.")
+    ] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Option("--args", metavar="VALUE", help="One pass for each value.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed pass.")] = False,
+    sandbox: options.SandboxChoice = "docker",
+    image: options.Image = None,
+    network: options.Network = None,
+    cpus: options.Cpus = None,
+    memory: options.Memory = None,
     max_parallel: Annotated[int | None, typer.Option(metavar="N", help="Agents at a time.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+    timeout: options.Timeout = None,
+    keep: options.Keep = False,
+    json: options.Json = False,
 ) -> int:
     """Run a workflow: every phase in its own container, your repository untouched until you agree."""
-    from prodigy.run.plan import Overrides, make_plan
+    opened = options.Opened(settings)
 
-    if yes and no_merge:
-        raise UsageError("-y and --no-merge contradict each other")
-    overrides = Overrides(
-        sandbox=_choice("--sandbox", sandbox, "docker", "host"),
-        image=image,
-        network=_choice("--network", network, "none", "bridge") if network is not None else None,
-        cpus=_positive("--cpus", cpus),
-        memory=_size(memory),
-        max_parallel=_positive("--max-parallel", max_parallel),
-        merge="yes" if yes else "never" if no_merge else "ask",
-    )
-    plan = make_plan(_load(workflow), str(workflow), overrides)
-    if dry_run:
-        return _show(plan, settings, as_json=json)
-    return _run(plan, settings, as_json=json)
+    def make() -> Plan:
+        from prodigy.run.plan import make_plan
+        from prodigy.run.policy import read_policy
+
+        flow = _load(workflow)
+        given = options.overrides(
+            yes=yes,
+            no_merge=no_merge,
+            sandbox=sandbox,
+            image=image,
+            network=network,
+            cpus=cpus,
+            memory=memory,
+            timeout=timeout,
+            max_parallel=options.positive("--max-parallel", max_parallel),
+            fail_fast=fail_fast,
+            keep=keep,
+            arguments=tuple(arguments or ()) if flow.mode == "mapreduce" else (),
+        )
+        passes = _passes(flow, opened, max_iterations, pattern or [], arguments or [])
+        reads = flow.map is not None and flow.map.input.kind == "stdin"
+        stdin = options.read_stdin() if reads else None
+        return make_plan(flow, str(workflow), given, read_policy(), passes=passes, stdin=stdin)
+
+    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json)
+
+
+def _passes(
+    flow: Workflow, opened: options.Opened, iterations: int | None, patterns: list[str], arguments: list[str]
+) -> tuple[Pass, ...]:
+    """Return the passes of a standard run. Raises UsageError for what a mapreduce run does not have."""
+    from prodigy.run.passes import plan_passes
+    from prodigy.run.plan import Pass
+
+    options.positive("--max-iterations", iterations)
+    if flow.mode == "mapreduce":
+        if iterations is not None:
+            raise UsageError("--max-iterations is for standard workflows: a mapreduce run has no iterations")
+        if patterns:
+            raise UsageError("--map is for standard workflows: use `map.input` in a mapreduce one")
+        return (Pass(),)
+    files = opened.files() if patterns else []
+    return plan_passes(arguments, patterns, files, iterations or flow.max_iterations)
 
 
 def _load(path: Path) -> Workflow:
+    import os
+
     from prodigy.workflow.loader import load_workflow
 
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"the workflow {path} cannot be read: {error.strerror}") from error
-    return load_workflow(data, str(path))
-
-
-def _run(plan: Plan, settings: Settings, *, as_json: bool) -> int:
-    from prodigy.home import data_root
-    from prodigy.run.machine import prepare_ahead
-
-    home = data_root()
-    # The engine answers while the repository is read and the rest of the program is imported.
-    preparing = prepare_ahead(plan, home)
-    from prodigy.git.repository import open_repository
-    from prodigy.report.document import dumps, run_document
-    from prodigy.report.reporter import open_reporter
-    from prodigy.report.summary import result_line, summary
-    from prodigy.run.start import run_workflow
-
-    try:
-        repository = open_repository(settings.directory())
-    except BaseException:
-        preparing.exception()  # the container in which it looks at an image must not outlive this process
-        raise
-    reporter = open_reporter(
-        stream=sys.stderr,
-        verbosity=settings.verbosity,
-        quiet=settings.quiet,
-        color=settings.colored(sys.stderr),
-    )
-    try:
-        result = run_workflow(plan, repository, home, preparing, reporter, _Asker(reporter))
-    finally:
-        reporter.close()
-    if as_json:
-        write(dumps(run_document(result)))
-    elif settings.quiet:
-        write(result_line(result))
-    else:
-        write(summary(result, color=settings.colored(sys.stdout)))
-    return result.exit_code
-
-
-class _Asker:
-    """Asks at the terminal, where there is one."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def __call__(self, question: str, notes: tuple[str, ...]) -> bool | None:
-        if not interactive():
-            return None
-        self._reporter.pause()
-        try:
-            return ask("\n".join((*notes, question)))
-        finally:
-            self._reporter.resume()
-
-
-def _show(plan: Plan, settings: Settings, *, as_json: bool) -> int:
-    from prodigy.git.repository import open_repository
-    from prodigy.report.plan import plan_text
-    from prodigy.run.dry_run import describe_plan
-
-    described: dict[str, Any] = describe_plan(plan, open_repository(settings.directory()))
-    if as_json:
-        print_document("plan", described)
-    else:
-        write(plan_text(described))
-    return 0
-
-
-def _choice(option: str, value: str, *allowed: str) -> Any:
-    if value not in allowed:
-        raise UsageError(f"{option} is one of {', '.join(allowed)}, not '{value}'")
-    return value
-
-
-def _positive(option: str, value: Any) -> Any:
-    if value is not None and value <= 0:
-        raise UsageError(f"{option} must be greater than 0, not {value}")
-    return value
-
-
-def _size(text: str | None) -> int | None:
-    from prodigy.workflow.quantities import parse_size
-
-    try:
-        return parse_size(text) if text is not None else None
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from error
+    return load_workflow(data, str(path), environ=os.environ)

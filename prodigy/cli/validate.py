@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -57,7 +58,7 @@ def _check(file: Path) -> Sequence[Diagnostic]:
     except OSError as error:
         return [Diagnostic(str(file), 1, 1, 1, 1, "error", "P101", f"cannot be read: {error.strerror}")]
     try:
-        return load_workflow(data, str(file)).warnings
+        return load_workflow(data, str(file), environ=os.environ).warnings
     except WorkflowInvalid as error:
         return error.diagnostics
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prodigy.errors import ProdigyError
+from prodigy.git.pipe import chunks
 from prodigy.git.runner import Git
 from prodigy.git.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from prodigy.git.repository import UserRepository
 
 
@@ -25,6 +29,11 @@ class Committed:
     def head(cls, repository: UserRepository) -> Committed:
         """Return the commit a run over the repository would start from."""
         return cls(Git.reading(repository.root), repository.head)
+
+    @classmethod
+    def at(cls, repository: UserRepository, commit: str) -> Committed:
+        """Return a commit of a repository."""
+        return cls(Git.reading(repository.root), commit)
 
     def file(self, path: bytes | str, limit: int) -> bytes | None:
         """Return a regular file; None where there is none (a symbolic link is none).
@@ -42,6 +51,22 @@ class Committed:
         if int(size) > limit:
             raise ProdigyError(f"{shown(name)} has {int(size)} bytes, more than {limit}")
         return self.git.run("cat-file", "blob", blob.decode(), limited=True, most=limit).out
+
+    def tree(self, directory: str) -> str | None:
+        """Return the id of a directory's tree, None where there is no such directory."""
+        wanted = "" if directory in ("", ".") else directory
+        answer = self.git.run(
+            "rev-parse", "-q", "--verify", f"{self.commit}:{wanted}^{{tree}}", ok=(0, 1, 128)
+        )
+        return answer.out.decode().strip() or None
+
+    @contextmanager
+    def archive(self, directory: str) -> Iterator[Iterator[bytes]]:
+        """Give the files of a directory as a tar stream."""
+        wanted = "" if directory in ("", ".") else directory
+        with self.git.stream("archive", "--format=tar", f"{self.commit}:{wanted}", timeout=600) as running:
+            yield chunks(running.stdout)
+            running.finish()
 
     def files(self) -> tuple[bytes, ...]:
         """Return the paths of all files and symbolic links, sorted as git does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from prodigy.owner import Owner
 from prodigy.run.station import Station
 from prodigy.sandbox.protocol import SandboxSpec
+from prodigy.values import CacheSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from prodigy.state.journal import Journal
     from prodigy.state.sessions import SessionRecord, Sessions
     from prodigy.values import MountSpec
+    from prodigy.workflow.sandbox_settings import Cache
     from prodigy.workflow.scope import Scope
 
 
@@ -69,6 +73,7 @@ class RunContext:
         stop_grace: float | None = None,
     ) -> Station:
         """A sandbox for one phase or agent, not opened yet."""
+        settings, choice = self.plan.settings_of(phase), self.machine.image_of(phase)
         spec = SandboxSpec(
             name="-".join(("prodigy", self.record.id.removeprefix("session-"), name or phase)),
             mount=mount,
@@ -79,13 +84,27 @@ class RunContext:
                 "prodigy.item": item,
                 "prodigy.owner": str(Owner.current()),
             },
-            image=self.machine.image,
-            network=self.plan.settings.network,
-            limits=self.plan.limits,
-            stop_grace=self.plan.settings.stop_grace if stop_grace is None else stop_grace,
+            image=choice.id,
+            network=settings.network,
+            limits=self.plan.limits_of(phase),
+            stop_grace=settings.stop_grace if stop_grace is None else stop_grace,
+            disk=settings.disk,
+            tmpfs=settings.tmpfs,
+            user=settings.user or choice.user,
+            read_only=settings.read_only,
+            runtime=settings.runtime,
+            gpus=settings.gpus,
+            caches=tuple(self._cache(cache) for cache in settings.caches),
+            environment=choice.environment,
         )
         bus = self.bus.at(phase=phase, item=item or None)
         return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
+
+    def _cache(self, cache: Cache) -> CacheSpec:
+        """The volume of a cache: one for each repository unless it is global."""
+        owner = hashlib.sha256(self.record.repository.encode()).hexdigest()[:12]
+        owner = "global" if cache.scope == "global" else owner
+        return CacheSpec(f"prodigy-cache-{owner}-{cache.name}", cache.path, cache.read_only)
 
     def environment(
         self, phase: str, root: str, item_id: str = "", values: Mapping[str, str] | None = None
@@ -104,15 +123,17 @@ class RunContext:
         }
         if item_id:
             fixed["PRODIGY_ITEM_ID"] = item_id
-        return {**(self.variables.values() if values is None else values), **fixed}
+        wanted = self.plan.settings_of(phase).env
+        taken = {name: os.environ[name] for name in wanted if name in os.environ}
+        return {**taken, **(self.variables.values() if values is None else values), **fixed}
 
     def deadline(self, phase_timeout: float | None) -> float | None:
         """Monotonic time at which a phase that starts now must be over."""
         ends = []
         if phase_timeout is not None:
             ends.append(time.monotonic() + phase_timeout)
-        if self.plan.workflow.timeout is not None:
-            ends.append(self.started + self.plan.workflow.timeout)
+        if self.plan.timeout is not None:
+            ends.append(self.started + self.plan.timeout)
         return min(ends, default=None)
 
     def base_scope(self, values: Mapping[str, str] | None = None) -> Scope:
@@ -173,7 +194,7 @@ class RunContext:
             secrets=self.variables.shown_to_all,
             read_secret=self.variables.read_secret,
             ask=self.ask,
-            interpreter=self.plan.settings.interpreter,
+            interpreter=self.plan.settings_of(phase).interpreter,
             guarded=str(self.repository.root) if self.plan.sandbox == "docker" else "",
             deadline=self.deadline(timeout),
             survey=survey,

@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from prodigy.errors import EnvironmentUnavailable, ImageUnavailable
+from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, PolicyViolation
+from prodigy.run.image_choice import ImageChoice, ImageChooser
+from prodigy.workflow.step import all_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from prodigy.git.committed import Committed
     from prodigy.run.plan import Plan
+    from prodigy.sandbox.docker.engine import Engine
+    from prodigy.sandbox.images import Images
     from prodigy.sandbox.protocol import Backend
+    from prodigy.workflow.sandbox_settings import SandboxSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +31,21 @@ class Machine:
     backend: Backend
     owner: tuple[int, int]
     """uid and gid a workspace must belong to while a sandbox has it."""
-    image: str
-    """Image id, empty for the host backend."""
-    image_name: str
+    images: dict[str, ImageChoice] = field(default_factory=dict)
+    """By phase; none for the host backend."""
     unenforced: tuple[str, ...] = ()
     """Settings this backend cannot enforce."""
     workspaces: Literal["auto", "copy"] = "auto"
     """How agents' workspaces are made."""
 
+    def image_of(self, phase: str) -> ImageChoice:
+        """The image of a phase's containers; that of the first phase where it has none of its own."""
+        if phase in self.images:
+            return self.images[phase]
+        return next(iter(self.images.values()), ImageChoice("", ""))
 
-def prepare_ahead(plan: Plan, home: Path) -> Future[Machine]:
+
+def prepare_ahead(plan: Plan, home: Path, source: Callable[[], Committed] | None = None) -> Future[Machine]:
     """Begin to ``prepare`` while the caller does something else; what it raises is in the result.
 
     An interrupted caller does not wait for it: an image may be on its way.
@@ -42,7 +54,7 @@ def prepare_ahead(plan: Plan, home: Path) -> Future[Machine]:
 
     def work() -> None:
         try:
-            machine.set_result(prepare(plan, home))
+            machine.set_result(prepare(plan, home, source))
         except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
             machine.set_exception(error)
 
@@ -50,8 +62,10 @@ def prepare_ahead(plan: Plan, home: Path) -> Future[Machine]:
     return machine
 
 
-def prepare(plan: Plan, home: Path) -> Machine:
-    """Find the engine and the image, and see that both can do what the plan asks.
+def prepare(plan: Plan, home: Path, source: Callable[[], Committed] | None = None) -> Machine:
+    """Find the engine and the images, and see that they can do what the plan asks.
+
+    ``source``: the base commit, for images that are built from it.
 
     Raises EngineUnavailable, ImageUnavailable, EnvironmentUnavailable: nothing was created.
     """
@@ -62,7 +76,7 @@ def prepare(plan: Plan, home: Path) -> Machine:
 
         backend = HostBackend()
         owner = (os.getuid(), os.getgid())
-        return Machine(backend, owner, "", "", unenforced=tuple(HostBackend.NOT_ENFORCED))
+        return Machine(backend, owner, unenforced=_unenforced(plan, HostBackend.NOT_ENFORCED))
     from prodigy.sandbox.docker.backend import DockerBackend
     from prodigy.sandbox.docker.engine import connect
     from prodigy.sandbox.images import Images
@@ -70,26 +84,57 @@ def prepare(plan: Plan, home: Path) -> Machine:
     engine = connect()
     engine.require_local(home)
     images = Images(engine, home / "images")
-    info = images.resolve(plan.settings.image)
-    facts = images.probe(plan.settings.image or info.reference)
-    shell = plan.settings.interpreter
-    if shell.endswith("bash") and "bash" not in facts.programs:
-        raise ImageUnavailable(
-            f"the image {info.reference} has no bash, which `interpreter: {shell}` asks for"
-        )
-    if plan.uses_claude and "claude" not in facts.programs:
-        raise ImageUnavailable(
-            f"the image {info.reference} does not hold the program claude, which the workflow's steps run",
-            help="name an image with Claude Code in it: `sandbox: {image: …}`, or --image",
-        )
+    chooser = ImageChooser(images, source)
+    chosen = {name: chooser.choose(settings) for name, settings in plan.all_settings().items()}
+    for name, settings in plan.all_settings().items():
+        _check_image(plan, name, settings, images, chosen[name])
     return Machine(
         DockerBackend(engine, images),
-        engine.owner,
-        info.id,
-        f"{info.reference} ({info.digest or info.id})",
+        _owner(plan, engine),
+        chosen,
         # An overlay that is mounted in this container is not there for the engine outside it.
         workspaces="auto" if engine.sees_our_mounts else "copy",
     )
+
+
+def _check_image(
+    plan: Plan, phase: str, settings: SandboxSettings, images: Images, choice: ImageChoice
+) -> None:
+    """See that an image holds what the phase's steps need. Raises ImageUnavailable."""
+    facts = images.probe(choice.id)
+    if settings.interpreter.endswith("bash") and "bash" not in facts.programs:
+        raise ImageUnavailable(
+            f"the image {choice.name} has no bash, which `interpreter: {settings.interpreter}` asks for"
+        )
+    steps = all_steps(plan.workflow.phases()[phase].steps)
+    if any(step.claude is not None for step in steps) and "claude" not in facts.programs:
+        raise ImageUnavailable(
+            f"the image {choice.name} does not hold the program claude, which the workflow's steps run",
+            help="name an image with Claude Code in it: `sandbox: {image: …}`, or --image",
+        )
+
+
+def _owner(plan: Plan, engine: Engine) -> tuple[int, int]:
+    """Return whose files workspaces are. Raises PolicyViolation for a user that cannot be given any."""
+    users = {settings.user for settings in plan.all_settings().values()}
+    if users <= {None}:
+        return engine.owner
+    if len(users) > 1:
+        raise PolicyViolation("[P602] `user` must be the same in all phases: they share the workspace")
+    uid, _, gid = str(users.pop()).replace("root", "0:0").partition(":")
+    owner = int(uid), int(gid or uid)
+    if os.getuid() != 0 and owner != engine.owner:
+        raise PolicyViolation(
+            f"[P602] `user: {uid}` cannot be enforced: only root can give files to other users"
+        )
+    return owner
+
+
+def _unenforced(plan: Plan, always: Sequence[str]) -> tuple[str, ...]:
+    """Return all that a process of this machine is not kept from, and written settings without effect."""
+    written = {name for settings in plan.all_settings().values() for name in settings.model_fields_set}
+    without = sorted(written - {"interpreter", "stop_grace", "env", *always})
+    return (*always, *without)
 
 
 def _require_credentials() -> None:

@@ -136,7 +136,7 @@ class MapPhaseRunner:
                 "status": status,
                 "started_at": started,
                 "duration": time.monotonic() - clock,
-                "image": self._context.machine.image_name or None,
+                "image": self._context.machine.image_of("map").name or None,
             }
         )
         self._bus.emit("phase_completed", status=status, duration=result.duration)

@@ -116,7 +116,7 @@ def run_phase(
             "status": status,
             "started_at": started,
             "duration": time.monotonic() - clock,
-            "image": context.machine.image_name or None,
+            "image": context.machine.image_of(name).name or None,
         }
     )
     outcome = PhaseOutcome(result, steps, fetched.leftovers, fetched.patch)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from prodigy.errors import UsageError
+from prodigy.run.policy import check_plan, clamped
 from prodigy.sandbox.protocol import Limits
 from prodigy.values import Frozen
 from prodigy.workflow.models import Workflow
-from prodigy.workflow.sandbox_settings import SandboxSettings
+from prodigy.workflow.policy import MachinePolicy
+from prodigy.workflow.sandbox_settings import SandboxSettings, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,11 @@ class Overrides:
     cpus: float | None = None
     memory: int | None = None
     max_parallel: int | None = None
+    timeout: float | None = None
     merge: Literal["ask", "yes", "never"] = "ask"
+    fail_fast: bool = False
+    keep: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 class Pass(Frozen):
@@ -54,7 +60,11 @@ class Plan(Frozen):
     workflow_file: str
     sandbox: SandboxKind = "docker"
     settings: SandboxSettings = SandboxSettings()
+    settings_by: dict[str, SandboxSettings] = Field(default_factory=dict)
+    """Of phases that differ from the rest."""
     max_parallel: int = 1
+    timeout: float | None = None
+    """Seconds the whole run may take."""
     merge: Literal["ask", "yes", "never"] = "ask"
     stdin: str | None = None
     """The caller's standard input, where the workflow takes its items from it."""
@@ -66,11 +76,21 @@ class Plan(Frozen):
     """The command line's arguments of a mapreduce run."""
     keep: bool = False
     """Whether workspaces of finished agents and a merged session stay."""
+    policy: MachinePolicy = MachinePolicy()
+    """What this machine allows."""
 
-    @property
-    def limits(self) -> Limits:
-        """The limits of each container."""
-        return Limits(cpus=self.settings.cpus, memory=self.settings.memory, pids=self.settings.pids)
+    def settings_of(self, phase: str) -> SandboxSettings:
+        """The settings of a phase's containers."""
+        return self.settings_by.get(phase, self.settings)
+
+    def limits_of(self, phase: str) -> Limits:
+        """The limits of a phase's containers."""
+        settings = self.settings_of(phase)
+        return Limits(settings.cpus, settings.memory, settings.pids, settings.shm_size)
+
+    def all_settings(self) -> dict[str, SandboxSettings]:
+        """The settings of every phase that has steps, by phase."""
+        return {name: self.settings_of(name) for name in self.workflow.phases()}
 
     def steps(self) -> Iterator[Step]:
         """Every step of every phase, handlers' steps included."""
@@ -82,10 +102,19 @@ class Plan(Frozen):
         return any(step.claude is not None for step in self.steps())
 
 
-def make_plan(workflow: Workflow, workflow_file: str, overrides: Overrides) -> Plan:
-    """Merge the command line over the file.
+def make_plan(
+    workflow: Workflow,
+    workflow_file: str,
+    overrides: Overrides,
+    policy: MachinePolicy | None = None,
+    *,
+    passes: tuple[Pass, ...] | None = None,
+    stdin: str | None = None,
+) -> Plan:
+    """Merge the command line over the file, within the machine's policy.
 
-    Raises UsageError for settings that contradict each other: nothing is dropped silently.
+    Raises UsageError for settings that contradict each other: nothing is dropped silently; PolicyViolation
+    for what the policy forbids.
     """
     changes = {
         name: value
@@ -99,19 +128,42 @@ def make_plan(workflow: Workflow, workflow_file: str, overrides: Overrides) -> P
         _refuse_for_host(workflow)
     if workflow.map is None and overrides.max_parallel is not None:
         raise UsageError("--max-parallel is for mapreduce workflows; this one has no map phase")
+    policy = policy or MachinePolicy()
     parallel = overrides.max_parallel or (workflow.map.max_parallel if workflow.map else 1)
-    return Plan(
+    base = merged(workflow.sandbox, changes)
+    phases = {
+        name: clamped(merged(merged(workflow.sandbox, override), changes), policy)
+        for name, override in workflow.sandbox_of.items()
+    }
+    is_own = overrides.max_parallel is not None or (
+        workflow.map is not None and "max_parallel" in workflow.map.model_fields_set
+    )
+    if not is_own and policy.max_parallel is not None:
+        parallel = min(parallel, policy.max_parallel)
+    timeout = overrides.timeout or workflow.timeout
+    plan = Plan(
         workflow=workflow,
         workflow_file=workflow_file,
         sandbox=overrides.sandbox,
-        settings=SandboxSettings.model_validate(workflow.sandbox.model_dump() | changes),
+        settings=clamped(base, policy),
+        settings_by=phases,
         max_parallel=parallel,
+        timeout=policy.max_timeout if timeout is None else timeout,
         merge=overrides.merge,
+        stdin=stdin,
+        passes=passes or (Pass(iterations=workflow.max_iterations),),
+        fail_fast=overrides.fail_fast,
+        arguments=overrides.arguments,
+        keep=overrides.keep,
+        policy=policy,
     )
+    check_plan(plan, policy)
+    return plan
 
 
 def _refuse_for_host(workflow: Workflow) -> None:
-    if workflow.sandbox.network == "none" and "network" in workflow.sandbox.model_fields_set:
+    written = [workflow.sandbox.model_fields_set & {"network"}]
+    if workflow.sandbox.network == "none" and any(written):
         raise UsageError(
             "the workflow asks for `network: none`, which --sandbox host cannot enforce",
             help="use the docker sandbox, or remove the setting from the file",

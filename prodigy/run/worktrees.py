@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodigy.errors import GitFailed, ProdigyError, SandboxFailure
+from prodigy.git.committed import Committed
 from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
 from prodigy.run.cleanup import discard
@@ -55,8 +56,9 @@ def visiting(home: Path, record: SessionRecord, watcher: Watcher, *, sandbox: bo
     """An earlier session as a context; an engine is only asked for when a sandbox may be needed."""
     plan = stored_plan(record)
     needed = sandbox or record.workspace_state == "in_use"
-    machine = prepare(plan, home) if needed else Machine(_NoBackend(), (os.getuid(), os.getgid()), "", "")
     repository = open_repository(Path(record.repository))
+    nowhere = Machine(_NoBackend(), (os.getuid(), os.getgid()))
+    machine = prepare(plan, home, lambda: Committed.at(repository, record.base)) if needed else nowhere
     stop = Stop()
     with stop.signals(), open_session(home, record, repository, machine, watcher, stop) as context:
         yield context

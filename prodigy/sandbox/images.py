@@ -7,12 +7,13 @@ import io
 import os
 import subprocess
 import tarfile
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, SandboxFailure
 from prodigy.sandbox.classify import Trouble
@@ -20,7 +21,8 @@ from prodigy.sandbox.docker.engine import EngineRefused
 from prodigy.sandbox.facts import FactStore, ImageFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from prodigy.sandbox.docker.engine import Engine
 
@@ -73,17 +75,27 @@ class Images:
             key.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
         return f"{REPOSITORY}:{key.hexdigest()[:12]}"
 
-    def resolve(self, reference: str | None, on_line: Callable[[str], None] | None = None) -> ImageInfo:
+    def resolve(
+        self,
+        reference: str | None,
+        on_line: Callable[[str], None] | None = None,
+        *,
+        pull: Literal["missing", "always", "never"] = "missing",
+    ) -> ImageInfo:
         """Return an image, pulled or (None: the built-in one) built when it is missing.
 
         Raises ImageUnavailable.
         """
         name = reference or self.builtin
         found = self._inspect(name)
-        if found:
+        if found and (pull != "always" or reference is None):
             return found
         if reference is None:
             return self.build(on_line=on_line)
+        if pull == "never":
+            raise ImageUnavailable(
+                f"the image {reference} is not here, and `pull: never` forbids to fetch it"
+            )
         self._pull(reference)
         pulled = self._inspect(reference)
         if not pulled:
@@ -104,16 +116,56 @@ class Images:
         base = _base_of(sources() / "base" / "Dockerfile")
         if pull or not self._inspect(base):
             self._provide(base, on_line)
+        return self._build(
+            self.builtin, _tar(sources() / "base"), on_line, nocache=no_cache, labels={LABEL: "base"}
+        )
+
+    def build_context(
+        self,
+        tag: str,
+        context: AbstractContextManager[Iterator[bytes]],
+        *,
+        dockerfile: str,
+        args: dict[str, str],
+        target: str | None,
+        on_line: Callable[[str], None] | None = None,
+        no_cache: bool = False,
+    ) -> ImageInfo:
+        """Build an image from a tar stream, unless one of this tag is here.
+
+        The tag is a key of all that goes into the image. Raises ImageUnavailable, BuildFailed.
+        """
+        found = None if no_cache else self._inspect(tag)
+        if found:
+            return found
+        with context as chunks, tempfile.TemporaryFile() as file:
+            for data in chunks:
+                file.write(data)
+            file.seek(0)
+            return self._build(
+                tag,
+                file,
+                on_line,
+                nocache=no_cache,
+                dockerfile=dockerfile,
+                buildargs=args,
+                target=target or "",
+                labels={LABEL: "workflow"},
+            )
+
+    def _build(
+        self, tag: str, context: Any, on_line: Callable[[str], None] | None, **options: Any
+    ) -> ImageInfo:
         lines: list[str] = []
-        options = {"nocache": no_cache, "rm": True, "forcerm": True, "timeout": BUILD_LIMIT}
-        context = _tar(sources() / "base")
         events = self._engine.ask(
             self._engine.api.build,
             fileobj=context,
             custom_context=True,
-            tag=self.builtin,
-            labels={LABEL: "base"},
+            tag=tag,
             decode=True,
+            rm=True,
+            forcerm=True,
+            timeout=BUILD_LIMIT,
             **options,
         )
         failures = []
@@ -126,7 +178,7 @@ class Images:
             ) from error
         if failures:
             raise BuildFailed(f"the image could not be built: {failures[0]}", lines)
-        built = self._inspect(self.builtin)
+        built = self._inspect(tag)
         if not built:
             raise BuildFailed("the image was built, but is not there", lines)
         return built

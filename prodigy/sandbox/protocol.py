@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.masking import Masker
-    from prodigy.values import ErrorKind, MountSpec
+    from prodigy.values import CacheSpec, ErrorKind, MountSpec
 
 OUTPUT = "PRODIGY_OUTPUT"
 """The variable that names a file to leave values in; the sandbox chooses the file."""
@@ -47,6 +47,19 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     stop_grace: float = 10.0
     """Seconds between TERM and KILL."""
+    disk: int | None = None
+    """Bytes the workspace may hold."""
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
+    """Further places of scratch memory: their sizes in bytes."""
+    user: str | None = None
+    """``uid:gid``, or ``root``; None: the caller."""
+    read_only: bool = True
+    """Whether the root file system is."""
+    runtime: str | None = None
+    gpus: str | int | tuple[str, ...] | None = None
+    caches: tuple[CacheSpec, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of every execution, under the call's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import SandboxFailure
 from prodigy.sandbox.classify import Evidence, finished, unreported
+from prodigy.sandbox.disk import DiskWatch
 from prodigy.sandbox.flight import PREPARE_LIMIT, Flight, Stoppable
 from prodigy.sandbox.ladder import climb
 from prodigy.sandbox.pipe import OpenPipe
@@ -40,8 +41,9 @@ class Runner(ABC):
     owns_processes: bool
     """Whether every process that can be seen belongs to this sandbox, so that age may tell whose it is."""
 
-    def __init__(self, stop_grace: float) -> None:
+    def __init__(self, stop_grace: float, disk: int | None = None) -> None:
         self._stop_grace = stop_grace
+        self._disk = disk
         self._flights: set[Stoppable] = set()
         self._gate = threading.RLock()
         """Held while a call enters, and by a stop that goes by the age of processes."""
@@ -78,13 +80,17 @@ class Runner(ABC):
             if self._cancelled:
                 flight.request_stop(ErrorKind.CANCELLED, "cancelled")
                 flight.stopped()
+        watch = DiskWatch(self, flight, self._disk)
         try:
+            watch.begin()
             kind, message = self._fly(flight)
             flight.settle()
+            kind, message = watch.end(kind, message, time.monotonic() - started)
         except BaseException:
             self._stop(flight, ErrorKind.CANCELLED, "", grace=0)
             raise
         finally:
+            watch.close()
             flight.finish()
             self._flights.discard(flight)
             if flight.channel:
@@ -134,6 +140,10 @@ class Runner(ABC):
             thread.start()
         for thread in stops:
             thread.join()
+
+    def stop_for(self, flight: Flight, kind: ErrorKind, message: str) -> None:
+        """Stop one call for a reason found outside it."""
+        self._stop(flight, kind, message)
 
     def kill(self) -> None:
         """End the sandbox at once. See ``Sandbox.kill``."""

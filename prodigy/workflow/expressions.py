@@ -102,7 +102,8 @@ def parse_expression(text: str) -> Expression:
         root: Any = _parser().parse(text)
     except UnexpectedInput as error:
         ended = getattr(getattr(error, "token", None), "type", "") == "$END"
-        at = len(text) if ended or error.pos_in_stream < 0 else error.pos_in_stream
+        position: Any = error.pos_in_stream
+        at = len(text) if ended or position is None or position < 0 else position
         found = repr(text[at]) if at < len(text) else "its end"
         raise ExpressionError("P401", at + 1, f"unexpected {found}") from None
     except VisitError as error:

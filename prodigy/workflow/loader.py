@@ -18,7 +18,7 @@ from prodigy.workflow.nodes import Mapping, Mark, Node, Sequence
 from prodigy.workflow.policy_reader import PolicyReader
 from prodigy.workflow.reader import Reader
 from prodigy.workflow.retry_reader import RetryReader
-from prodigy.workflow.sandbox_settings import SandboxSettings
+from prodigy.workflow.sandbox_reader import SandboxReader
 from prodigy.workflow.setup_reader import SetupReader
 from prodigy.workflow.steps import StepReader
 from prodigy.workflow.tree import build_tree
@@ -92,20 +92,31 @@ class _FileReader:
         self.draft |= self.reader.fields(
             Workflow, {k: keys[k] for k in simple if k in keys}, "the workflow file"
         )
-        for key, place, model in (
-            ("sandbox", spellings.SANDBOX, SandboxSettings),
-            ("claude", spellings.CLAUDE, ClaudeSettings),
-        ):
-            if key in keys:
-                nodes = self.reader.keys(keys[key], place, f"`{key}`")
-                self.draft[key] = self.reader.fields(model, nodes, f"`{key}`")
+        if "sandbox" in keys:
+            settings, phases = SandboxReader(self.reader).block(keys["sandbox"], "`sandbox`")
+            self.draft |= {"sandbox": settings, "sandbox_of": phases}
+        if "claude" in keys:
+            nodes = self.reader.keys(keys["claude"], spellings.CLAUDE, "`claude`")
+            self.draft["claude"] = self.reader.fields(ClaudeSettings, nodes, "`claude`")
         if "retry_defaults" in keys:
             self.defaults(keys["retry_defaults"])
         self.check_mode(root, keys)
         self.error_policy(keys)
         for name in ("commands", "setup", "map", "reduce", "merge"):
             if name in keys:
+                self.sandbox_of(name, keys[name])
                 self.draft[name] = self.phase(name, keys[name])
+
+    def sandbox_of(self, phase: str, node: Node) -> None:
+        """Read the settings of one phase, which may stand in it or in the file's own block."""
+        for key, value in node.pairs if isinstance(node, Mapping) else ():
+            if key.text != "sandbox" or phase == "commands":
+                continue
+            found = self.draft.setdefault("sandbox_of", {})
+            if phase in found:
+                message = f"the sandbox of `{phase}` stands twice"
+                self.findings.error("P205", key.start, message)
+            found[phase] = SandboxReader(self.reader).phase(value, f"the sandbox of `{phase}`")
 
     def variables(self, keys: dict[str, Node]) -> None:
         """Read variables, their files, and secrets."""

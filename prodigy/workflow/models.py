@@ -162,6 +162,8 @@ class Workflow(Model):
     error_policy: ErrorPolicy = Field(default_factory=ErrorPolicy)
     """What failing items mean."""
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    sandbox_of: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of single phases, over those of the file."""
     claude: ClaudeSettings = Field(default_factory=ClaudeSettings)
     commands: Phase | None = None
     """The steps of standard mode."""

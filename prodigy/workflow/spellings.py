@@ -180,14 +180,14 @@ INPUT_COMMAND = Place(_names("command timeout"))
 INPUT_GLOB = Place(_names("glob exclude"))
 INPUT_STDIN = Place(_names("stdin format"))
 
-SANDBOX = Place(
-    _names("image network cpus memory pids stop_grace interpreter"),
-    {},
-    _names(
-        "pull build devcontainer disk shm_size tmpfs user read_only runtime gpus env caches setup map reduce "
-        "merge"
-    ),
+_SANDBOX = _names(
+    "image pull build devcontainer network cpus memory pids disk shm_size tmpfs user read_only runtime gpus "
+    "env caches stop_grace interpreter"
 )
+SANDBOX_OF_PHASE = Place(_SANDBOX)
+SANDBOX = Place(_SANDBOX | _names("setup map reduce merge"))
+BUILD = Place(_names("context dockerfile args target"))
+CACHE = Place(_names("name path scope read_only"))
 
 _NAMESPACES = _names(
     "item item_index item_total item_id item_json map setup shell test claude last write_file foreach "

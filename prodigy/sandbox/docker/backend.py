@@ -11,6 +11,7 @@ from prodigy.errors import ImageUnavailable, OverlayUnavailable, SandboxFailure
 from prodigy.sandbox.classify import Trouble
 from prodigy.sandbox.docker.container import Container, remove
 from prodigy.sandbox.docker.engine import EngineRefused
+from prodigy.sandbox.docker.leftovers import HOME_LABEL
 from prodigy.sandbox.docker.options import Identity, container
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ class DockerBackend:
         facts = self._images.probe(spec.image)
         name = f"{spec.name}-{secrets.token_hex(3)}"
         volume = name if spec.mount.kind == "overlay" else None
+        user = {None: self.engine.user, "root": "0:0"}.get(spec.user, spec.user or "")
+        self._provide_caches(spec)
         body = container(
             spec,
             name=name,
             image=facts.id,
-            identity=Identity(
-                self.engine.user, keep_id=self.engine.facts.rootless and self.engine.facts.podman
-            ),
+            identity=Identity(user, keep_id=self.engine.facts.rootless and self.engine.facts.podman),
             mount=self._translated(spec.mount),
             volumes=facts.volumes,
         )
@@ -70,7 +71,20 @@ class DockerBackend:
             volume=volume,
             interpreter="bash" if "bash" in facts.programs else "sh",
             stop_grace=spec.stop_grace,
+            environment=dict(spec.environment),
+            disk=spec.disk,
         )
+
+    def _provide_caches(self, spec: SandboxSpec) -> None:
+        """Create the volumes that are not there yet, and give them to the containers' user."""
+        for cache in spec.caches:
+            try:
+                self.engine.ask(self.engine.api.inspect_volume, cache.volume)
+            except EngineRefused as error:
+                if error.status != 404:  # noqa: PLR2004 - there is none yet
+                    raise
+                labels = {"prodigy.cache": cache.volume, HOME_LABEL: spec.labels.get(HOME_LABEL, "")}
+                self.engine.ask(self.engine.api.create_volume, cache.volume, labels=labels)
 
     def _create(self, body: dict[str, object], name: str) -> str:
         try:

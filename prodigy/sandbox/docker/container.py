@@ -53,8 +53,11 @@ class Container(Runner):
         volume: str | None,
         interpreter: str,
         stop_grace: float,
+        environment: Mapping[str, str],
+        disk: int | None,
     ) -> None:
-        super().__init__(stop_grace)
+        super().__init__(stop_grace, disk)
+        self._environment = {**ENVIRONMENT, **environment}
         self.name = name
         self.identifier = identifier
         self.interpreter = interpreter
@@ -77,7 +80,7 @@ class Container(Runner):
 
     def start(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> SocketChannel:
         """Start a program in the container. Raises SandboxFailure."""
-        merged = {**ENVIRONMENT, **environment}
+        merged = {**self._environment, **environment}
         try:
             return SocketChannel(self._engine.execute(self.identifier, arguments, merged))
         except EngineRefused as error:
@@ -92,7 +95,7 @@ class Container(Runner):
         """Run a program at the caller's terminal; return its exit code. Raises SandboxFailure."""
         from prodigy.sandbox.docker.terminal import interact
 
-        return interact(self._engine, self.identifier, argv, {**ENVIRONMENT, **environment})
+        return interact(self._engine, self.identifier, argv, {**self._environment, **environment})
 
     def alive(self) -> bool:
         """Whether another call can be made: the engine closes the lifeline when the container ends."""

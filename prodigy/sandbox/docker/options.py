@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prodigy.sandbox.protocol import SandboxSpec
-    from prodigy.values import MountSpec
+    from prodigy.values import CacheSpec, MountSpec
 
 HOME = "/home/prodigy"
 """$HOME of every step: scratch memory, gone with the container."""
@@ -61,9 +61,9 @@ def container(
     """
     limits = spec.limits
     host: dict[str, Any] = {
-        "Mounts": [_mount(mount, name, spec.labels)],
-        "Tmpfs": _tmpfs(identity.user, volumes),
-        "ReadonlyRootfs": True,
+        "Mounts": [_mount(mount, name, spec.labels), *map(_cache, spec.caches)],
+        "Tmpfs": _tmpfs(identity.user, volumes, spec.tmpfs),
+        "ReadonlyRootfs": spec.read_only,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Init": True,
@@ -78,6 +78,10 @@ def container(
         "ShmSize": limits.shm_size,
         "LogConfig": {"Type": "none"},
     }
+    if spec.runtime is not None:
+        host["Runtime"] = spec.runtime
+    if spec.gpus is not None:
+        host["DeviceRequests"] = [_gpus(spec.gpus)]
     if identity.keep_id:
         host["UsernsMode"] = "keep-id"
     return {
@@ -117,6 +121,23 @@ def _mount(mount: MountSpec, name: str, labels: Mapping[str, str]) -> dict[str, 
     }
 
 
+def _cache(cache: CacheSpec) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": cache.volume,
+        "Target": cache.path,
+        "ReadOnly": cache.read_only,
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
+def _gpus(wanted: str | int | tuple[str, ...]) -> dict[str, Any]:
+    request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
+    if isinstance(wanted, tuple):
+        return request | {"DeviceIDs": list(wanted)}
+    return request | {"Count": -1 if wanted == "all" else wanted}
+
+
 def _overlay(mount: MountSpec) -> dict[str, str]:
     layers = {"lowerdir": mount.lower, "upperdir": mount.upper, "workdir": mount.work}
     paths = ",".join(f"{option}={_escaped(str(path))}" for option, path in layers.items())
@@ -128,9 +149,11 @@ def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
 
 
-def _tmpfs(user: str, volumes: tuple[str, ...]) -> dict[str, str]:
+def _tmpfs(user: str, volumes: tuple[str, ...], more: Mapping[str, int]) -> dict[str, str]:
     uid, _, gid = user.partition(":")
+    gid = gid or uid
     places = {**{path: ("1g", "0755") for path in volumes if path != WORKSPACE}, **TMPFS}
+    places |= {path: (str(size), "0755") for path, size in more.items()}
     return {
         path: f"rw,exec,nosuid,nodev,size={size},mode={mode},uid={uid},gid={gid}"
         for path, (size, mode) in places.items()

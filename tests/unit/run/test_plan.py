@@ -33,7 +33,7 @@ def _workflow(text: str) -> Workflow:
 def test_the_command_line_beats_the_file() -> None:
     plan = make_plan(_workflow(STANDARD), "flow.yml", Overrides(cpus=4, network="bridge"))
     assert (plan.settings.cpus, plan.settings.network) == (4, "bridge")
-    assert plan.limits.memory == 1 << 30
+    assert plan.limits_of("commands").memory == 1 << 30
 
 
 def test_a_plan_survives_storage() -> None:

@@ -219,7 +219,7 @@ WRONG = [
     ("env: {A: {secret: true}}\ncommands: [{shell: a}]\n", "P203 1:10", "needs `provider`"),
     ("env: {A: '${NOPE}'}\ncommands: [{shell: a}]\n", "P301 1:10", "NOPE"),
     ("sandbox: {network: host}\ncommands: [{shell: a}]\n", "P204 1:20", "'none' or 'bridge'"),
-    ("sandbox: {disk: 1g}\ncommands: [{shell: a}]\n", "P201 1:11", "not available yet"),
+    ("sandbox: {network: {egress: [a.b]}}\ncommands: [{shell: a}]\n", "P201 1:20", "not available yet"),
     ("sandbox: {memory: lots}\ncommands: [{shell: a}]\n", "P204 1:19", "must be a size"),
     ("claude: {credentials: gateway}\ncommands: [{shell: a}]\n", "P204 1:23", "'env'"),
     ("commands: [{shell: a}]\nsteps: [{shell: b}]\n", "P205 2:1", "write one"),
