@@ -42,6 +42,14 @@ class Preview:
     risky: tuple[str, ...]
 
 
+class TargetConflict(MergeRefused):
+    """Raised when what the target has gained conflicts with the session; nothing was moved."""
+
+    def __init__(self, message: str, *, help: str, files: tuple[bytes, ...], tip: str) -> None:  # noqa: A002
+        super().__init__(message, help=help)
+        self.files, self.tip = files, tip
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A finished publication. ``work_tree``: where the target is checked out, None for nowhere."""
@@ -147,9 +155,11 @@ def _catch_up(store: Store, repository: UserRepository, target: str, tip: str) -
     store.git.run("fetch", *flags, f"file://{repository.root}", refs, timeout=600)
     result = SessionMerger(store).merge_target(store.ref("target") or tip, target)
     if isinstance(result, Conflict):
-        raise MergeRefused(
+        raise TargetConflict(
             f"{target} moved meanwhile and conflicts with {store.branch} in: {_listed(result.files)}",
             help=f"git fetch {store.path} refs/prodigy/{store.session_id}/session && git merge FETCH_HEAD",
+            files=result.files,
+            tip=store.ref("target") or tip,
         )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prodigy.errors import GitFailed, ImportRefused, StepError
 from prodigy.git.leftovers import list_leftovers, save_leftovers
@@ -18,6 +18,8 @@ from prodigy.values import ErrorKind, PhaseResult, StepFailure
 from prodigy.workflow.scope import Deferred
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prodigy.git.importing import Imported
     from prodigy.run.context import RunContext
     from prodigy.run.place import Place
@@ -59,8 +61,10 @@ class PhaseTask:
     """Whether nothing follows in the workspace: what is left uncommitted is dealt with."""
     reset: bool = False
     """Whether a failure's uncommitted changes are taken out, for what follows."""
-    prepare: list[Any] = field(default_factory=list)
-    """Called with the place before the first step."""
+    prepare: Callable[[Place], None] | None = None
+    """Called before the first step."""
+    conclude: Callable[[Place], None] | None = None
+    """Called after the last step of a list that went well, before its commits are taken over."""
 
     @property
     def place(self) -> str:
@@ -100,8 +104,8 @@ def run_phase(
         bus.emit(
             "phase_started", place=station.sandbox().place, worktree=place.worktree, steps=len(phase.steps)
         )
-        for prepare in task.prepare:
-            prepare(place)
+        if task.prepare is not None:
+            task.prepare(place)
         steps = run_steps(phase.steps, place, _overlaid(context, place, scope, values))
         fetched = _Fetched(steps)
         if not context.stop.forced:
@@ -188,6 +192,9 @@ class _Fetcher:
                 steps = replace(
                     steps, head=done.head if done else steps.head, dirty=done.dirty if done else 0
                 )
+            if self.task.conclude is not None and steps.failure is None:
+                self.task.conclude(self.place)
+                steps = replace(steps, head=None)
             imported = self.workspace.collect(station, claimed=steps.head)
             steps = self._attributed(steps, imported)
             if steps.dirty != 0:

@@ -6,9 +6,11 @@ import shlex
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.errors import MergeRefused, ProdigyError
-from prodigy.git.publish import preview, publish, take_in
+from prodigy.git.publish import TargetConflict, preview, publish, take_in
 from prodigy.git.repository import open_repository
+from prodigy.git.target_refs import choose_result, left_markers, offer_target
 from prodigy.run.guard import guarded
+from prodigy.run.merge_names import merge_names
 from prodigy.run.phase import PhaseTask, run_phase
 from prodigy.values import MergeOutcome
 
@@ -107,16 +109,49 @@ class Publisher:
             return None
         if self._workspace is None:
             return "the session's workspace is gone"
-        if self._target is not None:
-            take_in(self._context.store, open_repository(self._context.repository.root), self._target)
-        variables = {
-            "worktree": self._context.record.id,
-            "session_id": self._context.record.id,
-            "source_branch": self._context.record.branch,
-            "target_branch": self._target or "",
-        }
-        with guarded(self._context, "merge"):
-            task = PhaseTask("merge", phase)
-            scope.set("merge", variables)
-            self.phase = run_phase(self._context, task, self._workspace, scope)
-        return self.phase.failure.message if self.phase.failure else None
+        context, store = self._context, self._context.store
+        tip, conflicts = self._take_in()
+        session = store.head()
+        scope.set("merge", merge_names(store, context.record.id, self._target, conflicts))
+        task = PhaseTask("merge", phase)
+        if self._target is not None and tip is not None:
+            target = self._target
+            task = PhaseTask(
+                "merge",
+                phase,
+                prepare=lambda place: offer_target(
+                    store, place.station.sandbox().pipe, store.base, target, tip
+                ),
+                conclude=lambda place: choose_result(place.station.sandbox().pipe, target, session, tip),
+            )
+        with guarded(context, "merge"):
+            self.phase = run_phase(context, task, self._workspace, scope)
+        if self.phase.failure is not None:
+            return self.phase.failure.message
+        return self._check_result(session, tip)
+
+    def _take_in(self) -> tuple[str | None, tuple[bytes, ...]]:
+        """Merge what the target has gained, where that is possible; gives its tip and what conflicts."""
+        if self._target is None:
+            return None, ()
+        repository = open_repository(self._context.repository.root)
+        try:
+            return take_in(self._context.store, repository, self._target), ()
+        except TargetConflict as error:
+            return error.tip, error.files
+
+    def _check_result(self, session: str, tip: str | None) -> str | None:
+        """Say how what the steps made is not a merge of both sides."""
+        store = self._context.store
+        head = store.head()
+        if not store.is_ancestor(session, head):
+            return "the result does not hold the session's commits"
+        if tip is None or tip == store.base:
+            return None
+        if not store.is_ancestor(tip, head):
+            return f"the result does not hold what {self._target} has"
+        ours = {change.path for change in store.changes(store.base, session)}
+        both = [change.path for change in store.changes(store.base, tip) if change.path in ours]
+        left = left_markers(store, head, both)
+        names = ", ".join(path.decode(errors="replace") for path in left[:5])
+        return f"conflict markers are left in {names}" if left else None
