@@ -47,6 +47,16 @@ class Owner:
     def __str__(self) -> str:
         return f"{self.pid}:{self.started}:{self.machine}"
 
+    @property
+    def host(self) -> str:
+        """The name of its host."""
+        return self.machine.partition("/")[0]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was started on another host, where nobody here can see whether it lives."""
+        return self.host != _machine().partition("/")[0]
+
     def alive(self) -> bool:
         """Whether that very process still runs; an owner on another host is taken as alive."""
         name, _, boot = self.machine.partition("/")

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "prodigy.cli.run",
     "exec": "prodigy.cli.exec",
     "batch": "prodigy.cli.batch",
+    "resume": "prodigy.cli.resume",
     "validate": "prodigy.cli.validate",
     "worktree": "prodigy.cli.worktree",
     "images": "prodigy.cli.images",
@@ -25,8 +26,11 @@ COMMANDS = {
     "completion": "prodigy.cli.completion",
 }
 
+ALIASES = {"resume-job": "resume"}
+"""Other names of commands."""
+
 NOT_AVAILABLE = (
-    *("resume", "resume-job", "schema", "init", "template", "config"),
+    *("schema", "init", "template", "config"),
     *("ps", "sessions", "checkpoints", "progress", "report", "logs", "dlq", "events", "clean"),
 )
 """Commands that are planned; naming one says so."""
@@ -51,6 +55,7 @@ class CommandTable(typer.core.TyperGroup):
         """Import and return a command. Raises UsageError, naming the nearest one, for an unknown name."""
         if cmd_name.startswith("-"):
             return super().get_command(ctx, cmd_name)
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name in COMMANDS:
             found = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
             found.name = cmd_name

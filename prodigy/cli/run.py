@@ -73,7 +73,7 @@ def run(
         passes = _passes(flow, opened, max_iterations, pattern or [], arguments or [])
         reads = flow.map is not None and flow.map.input.kind == "stdin"
         stdin = options.read_stdin() if reads else None
-        return make_plan(flow, str(workflow), given, read_policy(), passes=passes, stdin=stdin)
+        return make_plan(flow, str(workflow.absolute()), given, read_policy(), passes=passes, stdin=stdin)
 
     return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json)
 

@@ -120,6 +120,9 @@ class MapPhaseRunner:
         """Run all pending items; every finished one is durable before another takes its place."""
         clock, started = time.monotonic(), datetime.now(UTC)
         results = list(items)
+        if self._context.resumed:
+            results = [self._recovered(result) for result in results]
+            items = results
         self._tally.update(result.status for result in results)
         self._bus.emit(
             "phase_started", place="one sandbox an agent", worktree="one workspace an agent", steps=len(items)
@@ -151,6 +154,21 @@ class MapPhaseRunner:
         for agent in pool.run(self._take, self._work):
             for ready in self._in_turn(agent):
                 self._settle(ready, results)
+
+    def _recovered(self, planned: ItemResult) -> ItemResult:
+        """Finish an agent that had ended before its process did: it is merged, not run again."""
+        if planned.status != "pending":
+            return planned
+        kept = self._context.journal.get(f"agent/{planned.index}-{planned.attempts + 1}")
+        agent = AgentResult.model_validate(kept) if kept else None
+        if agent is None or agent.failure is not None:
+            return planned
+        done = self._collector.finish(agent)
+        if done.status != "success":
+            return planned
+        self._tell(agent, done)
+        self._context.journal.item(done)
+        return done
 
     def _take(self, running: int) -> AgentJob | None:
         job = self._queue.take(running)

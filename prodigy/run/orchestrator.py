@@ -42,6 +42,8 @@ class Orchestrator:
         self._workspace: SessionWorkspace | None = None
         self._ends_early = False
         """Whether there was nothing to do, so that reduce does not run."""
+        self.published: str | None = None
+        """The commit that an earlier process had already published."""
         self.visited: tuple[bytes, ...] = ()
         """Paths a visitor left uncommitted in the workspace before it was merged."""
 
@@ -155,6 +157,8 @@ class Orchestrator:
         return "partial" if self.map is not None and self.map.count("failed") else "success"
 
     def _merge(self, status: RunStatus) -> MergeOutcome:
+        if self.published is not None:
+            return MergeOutcome(status="merged", commit=self.published)
         publisher = Publisher(self._context, self._workspace)
         if status not in ("success", "partial"):
             has_work = self._context.store.head() != self._context.store.base

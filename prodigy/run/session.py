@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prodigy.errors import UsageError
+from prodigy.errors import EnvironmentUnavailable
 from prodigy.owner import Owner
 from prodigy.run.context import RunContext
 from prodigy.run.events import Bus
@@ -63,10 +64,12 @@ def open_session(
     machine: Machine,
     watcher: Watcher,
     stop: Stop,
+    *,
+    resumed: bool = False,
 ) -> Iterator[RunContext]:
     """An earlier session, taken over by this process, under the settings the record is given with.
 
-    Raises UsageError when the process that runs it is alive, GitFailed when its store is gone.
+    Raises EnvironmentUnavailable when the process that runs it is alive, GitFailed when its store is gone.
     """
     from prodigy.git.store import Store
 
@@ -76,24 +79,30 @@ def open_session(
         record = take_over(sessions, record)
         store = Store.open(home, record.id)
         variables = read_variables(
-            plan.workflow, Path(record.workflow_file), repository.root, (), record.target or ""
+            plan.workflow,
+            Path(record.workflow_file),
+            repository.root,
+            plan.policy.allowed_files,
+            record.target or "",
         )
         journal = Journal(database, record.id, variables.masker)
-        yield _context(
+        context = _context(
             home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
         )
+        yield dataclasses.replace(context, resumed=resumed)
         journal.flush()
 
 
 def take_over(sessions: Sessions, record: SessionRecord) -> SessionRecord:
     """Make this process the owner of a session whose own process has ended.
 
-    Raises SessionLocked while that process lives.
+    Raises EnvironmentUnavailable while that process lives.
     """
     owner = Owner.parse(record.owner)
     if record.status == "running" and owner is not None and owner.alive() and owner != Owner.current():
-        raise UsageError(
-            f"{record.id} is already running: PID {owner.pid} since {record.created_at:%H:%M:%S}"
+        raise EnvironmentUnavailable(
+            f"{record.id} is already running: PID {owner.pid} on {owner.host} "
+            f"since {record.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
         )
     return sessions.update(record.id, owner=str(Owner.current()))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from prodigy.git.repository import UserRepository
+    from prodigy.run.context import RunContext
     from prodigy.run.events import Watcher
     from prodigy.run.machine import Machine
     from prodigy.run.plan import Plan
@@ -38,7 +39,11 @@ def run_workflow(
     the result.
     """
     variables = read_variables(
-        plan.workflow, Path(plan.workflow_file), repository.root, (), repository.branch or ""
+        plan.workflow,
+        Path(plan.workflow_file),
+        repository.root,
+        plan.policy.allowed_files,
+        repository.branch or "",
     )
     machine = preparing.result()
     stop = Stop()
@@ -54,9 +59,14 @@ def run_workflow(
         )
         orchestrator = Orchestrator(context, approve)
         result = orchestrator.run()
-        nothing_left = result.merge.status in ("merged", "nothing") and not result.uncommitted
-        if result.status in ("success", "partial") and nothing_left:
-            keep = orchestrator.visited or any(item.ref for item in result.results)
-            if not keep:
-                discard(context)
+        finish_session(context, orchestrator, result)
         return result
+
+
+def finish_session(context: RunContext, orchestrator: Orchestrator, result: RunResult) -> None:
+    """Remove workspace and store of a session that has nothing left in them."""
+    nothing_left = result.merge.status in ("merged", "nothing") and not result.uncommitted
+    if result.status not in ("success", "partial") or not nothing_left or context.plan.keep:
+        return
+    if not orchestrator.visited and not any(item.ref for item in result.results):
+        discard(context)

@@ -6,7 +6,8 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from prodigy.errors import UsageError
+from prodigy.errors import EnvironmentUnavailable, UsageError
+from prodigy.owner import Owner
 from prodigy.values import Frozen, MergeOutcome, RunResult
 
 if TYPE_CHECKING:
@@ -88,6 +89,38 @@ class Sessions:
                 (record.status, record.model_dump_json(), session_id),
             )
         return record
+
+    def claim(self, record: SessionRecord, *, steal: bool = False) -> SessionRecord:
+        """Make the calling process the owner of a session that is to be run on, under its new settings.
+
+        Of several processes that try at once, one succeeds. Raises EnvironmentUnavailable while the owner
+        lives; one on another host counts as alive unless its session is stolen.
+        """
+        with self._database.transaction() as tx:
+            (text,) = tx.execute("SELECT record FROM session WHERE id = ?", (record.id,)).fetchone()
+            now = SessionRecord.model_validate_json(text)
+            owner = Owner.parse(now.owner)
+            held = now.status == "running" and owner is not None and owner != Owner.current()
+            if held and owner is not None and owner.alive() and not (steal and owner.elsewhere):
+                raise EnvironmentUnavailable(
+                    f"{record.id} is already running: PID {owner.pid} on {owner.host} "
+                    f"since {now.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
+                    help="--steal-lock takes it over" if owner.elsewhere else None,
+                )
+            fresh = {
+                "status": "running",
+                "owner": str(Owner.current()),
+                "definition": record.definition,
+                "settings": record.settings,
+                "finished_at": None,
+                "error": None,
+            }
+            claimed = now.model_copy(update=fresh)
+            tx.execute(
+                "UPDATE session SET status = ?, record = ? WHERE id = ?",
+                (claimed.status, claimed.model_dump_json(), record.id),
+            )
+        return claimed
 
     def get(self, session_id: str) -> SessionRecord:
         """The session with exactly this id; KeyError when there is none."""
