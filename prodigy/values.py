@@ -237,5 +237,7 @@ class RunResult(Frozen):
     commits: int = 0
     files_changed: int = 0
     merge: MergeOutcome
+    resume_command: str | None = None
+    """The exact command that goes on with a run that did not end well."""
     error: str | None = None
     """The sentence that says why a failed run failed."""

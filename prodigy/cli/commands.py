@@ -20,6 +20,8 @@ COMMANDS = {
     "batch": "prodigy.cli.batch",
     "resume": "prodigy.cli.resume",
     "validate": "prodigy.cli.validate",
+    "config": "prodigy.cli.config",
+    "schema": "prodigy.cli.schema",
     "worktree": "prodigy.cli.worktree",
     "images": "prodigy.cli.images",
     "doctor": "prodigy.cli.doctor",
@@ -30,7 +32,7 @@ ALIASES = {"resume-job": "resume"}
 """Other names of commands."""
 
 NOT_AVAILABLE = (
-    *("schema", "init", "template", "config"),
+    *("init", "template"),
     *("ps", "sessions", "checkpoints", "progress", "report", "logs", "dlq", "events", "clean"),
 )
 """Commands that are planned; naming one says so."""

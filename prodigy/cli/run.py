@@ -52,6 +52,7 @@ def run(
     opened = options.Opened(settings)
 
     def make() -> Plan:
+        from prodigy.run.configuration import read_configuration
         from prodigy.run.plan import make_plan
         from prodigy.run.policy import read_policy
 
@@ -73,7 +74,17 @@ def run(
         passes = _passes(flow, opened, max_iterations, pattern or [], arguments or [])
         reads = flow.map is not None and flow.map.input.kind == "stdin"
         stdin = options.read_stdin() if reads else None
-        return make_plan(flow, str(workflow.absolute()), given, read_policy(), passes=passes, stdin=stdin)
+        config = read_configuration(opened.committed).config
+        opened.log_level = config.log_level
+        return make_plan(
+            flow,
+            str(workflow.absolute()),
+            given,
+            read_policy(),
+            config=config,
+            passes=passes,
+            stdin=stdin,
+        )
 
     return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json)
 

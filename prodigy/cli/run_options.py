@@ -118,6 +118,8 @@ class Opened:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._found: UserRepository | None = None
+        self.log_level = "info"
+        """What the configuration says of how much to say."""
 
     def repository(self) -> UserRepository:
         """Return the repository. Raises RepositoryUnusable."""
@@ -227,6 +229,7 @@ def run_or_show(
 ) -> int:
     """Run a plan, or only show it."""
     plan = make()
+    settings = settings.at_level(opened.log_level)
     if dry_run:
         return show(plan, settings, opened, as_json=as_json)
     return execute(plan, settings, opened, as_json=as_json, output=output)

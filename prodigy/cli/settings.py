@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +27,12 @@ class Settings:
     path: Path = Path()
     json: bool = False
     """stdout is exactly one JSON document, errors included."""
+
+    def at_level(self, level: str) -> Settings:
+        """Return these settings with a default of how much to say, where no option says it."""
+        if self.verbosity or self.quiet:
+            return self
+        return replace(self, verbosity={"debug": 2, "trace": 3}.get(level, 0), quiet=level == "error")
 
     def directory(self) -> Path:
         """Return the absolute directory to act on. Raises UsageError when it is none."""

@@ -59,7 +59,6 @@ def run_document(result: RunResult) -> dict[str, Any]:
         "merge": result.merge.model_dump(),
         "cost": dict.fromkeys(("usd", "input_tokens", "output_tokens", "cache_tokens")),
         "artifacts": [{"owner": one.item_id, "ref": one.ref} for one in result.results if one.ref],
-        "resume_command": None,
     }
     return document("run", data)
 

@@ -52,6 +52,8 @@ def summary(result: RunResult, *, color: bool = False) -> str:
     )
     lines.append(_row("time", duration(result.duration)))
     lines.append(_row("merge", _merge(result.merge, result.target)))
+    if result.resume_command:
+        lines.append(_row("resume", result.resume_command))
     if result.merge.command:
         lines.append(_row("next", result.merge.command))
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -51,6 +52,7 @@ def final_result(context: RunContext, run: Orchestrator, status: RunStatus, merg
             "commits": len(context.store.commits(record.base, head)),
             "files_changed": len(context.store.changes(record.base, head)),
             "merge": merge,
+            "resume_command": _resume_command(context, status),
             "error": run.error,
         }
     )
@@ -67,6 +69,12 @@ def final_result(context: RunContext, run: Orchestrator, status: RunStatus, merg
         result=result.model_copy(update={"steps": (), "results": ()}),
     )
     return result
+
+
+def _resume_command(context: RunContext, status: RunStatus) -> str | None:
+    if status not in ("interrupted", "failed"):
+        return None
+    return f"prodigy -p {shlex.quote(str(context.repository.root))} resume {context.record.id}"
 
 
 def _counts(found: MapOutcome | None) -> dict[str, int] | None:

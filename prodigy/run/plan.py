@@ -11,6 +11,7 @@ from prodigy.errors import UsageError
 from prodigy.run.policy import check_plan, clamped
 from prodigy.sandbox.protocol import Limits
 from prodigy.values import Frozen
+from prodigy.workflow.config import Config
 from prodigy.workflow.models import Workflow
 from prodigy.workflow.policy import MachinePolicy
 from prodigy.workflow.sandbox_settings import SandboxSettings, merged
@@ -108,6 +109,7 @@ def make_plan(
     overrides: Overrides,
     policy: MachinePolicy | None = None,
     *,
+    config: Config | None = None,
     passes: tuple[Pass, ...] | None = None,
     stdin: str | None = None,
 ) -> Plan:
@@ -130,14 +132,18 @@ def make_plan(
         raise UsageError("--max-parallel is for mapreduce workflows; this one has no map phase")
     policy = policy or MachinePolicy()
     parallel = overrides.max_parallel or (workflow.map.max_parallel if workflow.map else 1)
-    base = merged(workflow.sandbox, changes)
+    config = config or Config()
+    defaults = merged(config.sandbox, workflow.sandbox.model_dump(exclude_unset=True))
+    base = merged(defaults, changes)
     phases = {
-        name: clamped(merged(merged(workflow.sandbox, override), changes), policy)
+        name: clamped(merged(merged(defaults, override), changes), policy)
         for name, override in workflow.sandbox_of.items()
     }
     is_own = overrides.max_parallel is not None or (
         workflow.map is not None and "max_parallel" in workflow.map.model_fields_set
     )
+    if not is_own and workflow.map is not None and config.max_parallel is not None:
+        parallel = config.max_parallel
     if not is_own and policy.max_parallel is not None:
         parallel = min(parallel, policy.max_parallel)
     timeout = overrides.timeout or workflow.timeout
@@ -149,7 +155,7 @@ def make_plan(
         settings_by=phases,
         max_parallel=parallel,
         timeout=policy.max_timeout if timeout is None else timeout,
-        merge=overrides.merge,
+        merge="never" if overrides.merge == "ask" and not config.merge.prompt else overrides.merge,
         stdin=stdin,
         passes=passes or (Pass(iterations=workflow.max_iterations),),
         fail_fast=overrides.fail_fast,

@@ -56,6 +56,11 @@ def clamped(settings: SandboxSettings, policy: MachinePolicy) -> SandboxSettings
     return settings.model_copy(update=changes)
 
 
+def policy_problems(settings: SandboxSettings, policy: MachinePolicy) -> list[str]:
+    """Return what of some settings a policy forbids."""
+    return list(_broken_settings(settings, policy))
+
+
 def check_plan(plan: Plan, policy: MachinePolicy) -> None:
     """Raise PolicyViolation that names every rule the plan breaks."""
     broken = list(dict.fromkeys(_broken(plan, policy)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from prodigy.values import Frozen
 from prodigy.workflow.quantities import parse_duration, parse_size
@@ -16,8 +16,13 @@ class Resolvable(NamedTuple):
     name: str = "env"
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1)]
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(gt=0),
+    WithJsonSchema({"x-kind": "duration"}),
+]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=1), WithJsonSchema({"x-kind": "size"})]
 Name = Annotated[str, Field(max_length=100, min_length=1)]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
