@@ -173,9 +173,7 @@ class _Builder:
 
     def group(self, parts: list[Node]) -> Node:
         (inner,) = parts
-        if isinstance(inner, Negation):
-            return replace(inner, is_bang=False)
-        return replace(inner, bare_operand=False) if isinstance(inner, Reference) else inner
+        return replace(inner, is_bang=False) if isinstance(inner, Negation) else inner
 
     def comparison(self, parts: list[Any]) -> Node:
         left, token, right = parts
@@ -225,7 +223,7 @@ class _Builder:
 
     def reference(self, parts: list[Any]) -> Node:
         name, *rest = parts
-        return Reference((str(name), *rest), _column(name), bare_operand=not rest)
+        return Reference((str(name), *rest), _column(name))
 
     def arguments(self, parts: list[Node]) -> tuple[Node, ...]:
         return tuple(parts)
@@ -246,7 +244,7 @@ class _Builder:
         filters = tuple(_filter(str(token), column) for token in rest if token.type == "FILTER")
         default = next((str(token)[2:] for token in rest if token.type == "DEFAULT"), None)
         if isinstance(inner, Reference):
-            inner = replace(inner, braced=True, has_default=default is not None, bare_operand=False)
+            inner = replace(inner, braced=True, has_default=default is not None)
         return Braced(inner, filters, default, column, _deep(column, inner))
 
 
@@ -269,8 +267,8 @@ def _compare(left: Node, token: Token, right: Node) -> Node:
         raise ExpressionError("P401", column, "`in` looks into a list, a text or an object")
     if operator in ("=~", "matches"):
         _check_pattern(right)
-    if isinstance(left, Reference):
-        left = replace(left, bare_operand=False)
+    if isinstance(right, Reference) and len(right.path) == 1:
+        right = replace(right, bare_operand=True)
     return Comparison(left, operator, right, column, _deep(column, left, right))
 
 
@@ -293,5 +291,4 @@ def _call(written: str, arguments: tuple[Node, ...], column: int) -> Node:
         raise ExpressionError("P402", column, f"{name} takes {wanted} arguments, not {len(arguments)}")
     if name == "matches":
         _check_pattern(arguments[1])
-    arguments = tuple(replace(a, bare_operand=False) if isinstance(a, Reference) else a for a in arguments)
     return Call(name, arguments, column, _deep(column, *arguments))

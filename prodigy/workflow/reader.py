@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,7 +76,11 @@ class Reader:
             self.findings.error("P202", node.start, f"`{name}` of {where} has no value")
             return None
         try:
-            _adapter(model, name).validate_python(value, strict=True)
+            adapter = _adapter(model, name)
+            if isinstance(value, list | dict):
+                adapter.validate_json(json.dumps(value), strict=True)
+            else:
+                adapter.validate_python(value, strict=True)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
                 self.report(detail, name, node, where)
