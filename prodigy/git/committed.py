@@ -54,17 +54,17 @@ class Committed:
 
     def tree(self, directory: str) -> str | None:
         """Return the id of a directory's tree, None where there is no such directory."""
-        wanted = "" if directory in ("", ".") else directory
-        answer = self.git.run(
-            "rev-parse", "-q", "--verify", f"{self.commit}:{wanted}^{{tree}}", ok=(0, 1, 128)
-        )
-        return answer.out.decode().strip() or None
+        top = directory in ("", ".")
+        name = f"{self.commit}^{{tree}}" if top else f"{self.commit}:{directory}"
+        found = self.git.run("rev-parse", "-q", "--verify", name, ok=(0, 1, 128)).out.decode().strip()
+        is_tree = found and self.git.run("cat-file", "-t", found).out.strip() == b"tree"
+        return found if is_tree else None
 
     @contextmanager
     def archive(self, directory: str) -> Iterator[Iterator[bytes]]:
         """Give the files of a directory as a tar stream."""
-        wanted = "" if directory in ("", ".") else directory
-        with self.git.stream("archive", "--format=tar", f"{self.commit}:{wanted}", timeout=600) as running:
+        tree = self.tree(directory) or self.commit
+        with self.git.stream("archive", "--format=tar", tree, timeout=600) as running:
             yield chunks(running.stdout)
             running.finish()
 

@@ -15,6 +15,7 @@ from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers
 from prodigy.run.agent_output import agent_output
 from prodigy.run.committing import commit_everything
+from prodigy.run.computing import StepComputer
 from prodigy.run.phase import describe, save_uncommitted
 from prodigy.run.sharing import receive_shared
 from prodigy.run.steps import ListResult, run_steps
@@ -203,7 +204,8 @@ class _Agent:
         output, uncommitted = None, None
         if failure is None:
             try:
-                output = agent_output(job.output, place, scope, steps)
+                computing = scope.computing(StepComputer(place, place.environment, ""))
+                output = agent_output(job.output, place, computing, steps)
                 if job.uncommitted == "commit" and dirty != 0:
                     done = commit_everything(place, f"Uncommitted changes of {job.item_id}\n")
                     head, dirty = (done.head, done.dirty) if done else (head, 0)

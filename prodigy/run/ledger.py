@@ -71,6 +71,11 @@ class Ledger:
         }
         self.put(f"done:{result.path}", data)
 
+    def forget(self) -> None:
+        """Drop all that was kept inside this place: what is done here again is done from the start."""
+        if self._journal is not None:
+            self._journal.forget(f"{self._prefix}/")
+
     def get(self, name: str) -> Any:
         """Return what was kept under a name here, None where nothing was."""
         return None if self._journal is None else self._journal.get(f"{self._prefix}/{name}")

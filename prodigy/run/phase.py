@@ -236,8 +236,13 @@ def save_uncommitted(context: RunContext, name: str, station: Station) -> Path:
 
     Raises ImportRefused when its git fails, GitFailed when the patch would be too large.
     """
-    patch = context.directory / "artifacts" / f"{name}.uncommitted.patch"
-    patch.parent.mkdir(parents=True, exist_ok=True)
+    artifacts = context.directory / "artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    patch = artifacts / f"{name}.uncommitted.patch"
+    number = 1
+    while patch.exists():  # of an earlier process: nothing that was kept is replaced
+        number += 1
+        patch = artifacts / f"{name}.uncommitted-{number}.patch"
     save_leftovers(station.sandbox().pipe, patch)
     return patch
 

@@ -265,6 +265,8 @@ class StepRunner:
 
     def _ended(self, status: StepStatus, failure: StepFailure | None, clock: float) -> StepResult:
         last = self.attempts[-1] if self.attempts else None
+        if status == "failed" and self.step.foreach is None:
+            self.place.ledger.forget()
         note = self._guarded_note()
         result = StepResult(
             path=self.step.path,
