@@ -376,7 +376,7 @@ def test_b50_two_agents_change_one_line(ground: Ground) -> None:
 
 def test_b51_an_untracked_input_of_setup(ground: Ground) -> None:
     agent = "[{shell: 'test ! -e items.json; echo > f${item}; git add -A; git commit -qm x'}]"
-    result = host(ground, mapped(agent, "items.json", "setup: [{shell: echo '[1]' > items.json}]"))
+    result = host(ground, mapped(agent, "items.json", "setup: [{shell: 'echo [1] > items.json'}]"))
     assert result["items"]["successful"] == 1
     assert any("items.json" in warning for warning in result["warnings"])
 
