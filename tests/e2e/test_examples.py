@@ -78,3 +78,46 @@ def test_a_link_in_the_documentation_leads_to_a_file() -> None:
         if not (page.parent / target).exists()
     ]
     assert not broken
+
+
+RUNS = {
+    "fix-tests": ({"test.sh": "test -e fixed\n", "fix.sh": "touch fixed; git add fixed\n"}, {"fixed": ""}),
+    "format-files": ({"a.txt": "a  \n", "vendor/b.txt": "b  \nend\n"}, {"a.txt": "a", "vendor/b.txt": "b  \nend"}),
+    "bump-packages": (
+        {
+            "packages/a/package.json": '{"name": "a", "version": "1.0.0", "dependencies": {"left-pad": "1.0.0"}}',
+            "packages/b/package.json": '{"name": "b", "version": "1.0.0", "dependencies": {}}',
+        },
+        {"packages/a/package.json": '"left-pad": "2.0.0"'},
+    ),
+    "licence-headers": (
+        {"a.py": "print(1)\n", "b.py": "# SPDX-License-Identifier: MIT\n"},
+        {"a.py": "# SPDX-License-Identifier: MIT\nprint(1)", "b.py": "# SPDX-License-Identifier: MIT"},
+    ),
+    "docs-drift": (
+        {"docs/one.md": "See `README.md` and `gone.txt`.\n", "docs/two.md": "Nothing.\n"},
+        {"drift.json": '"gone.txt"'},
+    ),
+    "convert-data": ({"data/x.csv": "a,b\n1,2\n3,4\n", "data/y.csv": "a\n5\n"}, {"data/TOTAL": "3 rows"}),
+    "foreach": ({"one/Makefile": "all:\n\techo built\n", "two/Makefile": "all:\n\ttrue\n"}, {}),
+    "retries": (
+        {"fetch.sh": "echo try again >&2; exit 1\n", "cached.txt": "cached\n"},
+        {"data.txt": "cached"},
+    ),
+    "validation": ({"en.txt": "one\ntwo\nthree\n"}, {"de.txt": "one\ntwo\nthree"}),
+    "conflicts": ({"names.txt": ""}, {"names.txt": "ada\nedsger\ngrace"}),
+}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", RUNS)
+def test_every_example_runs(ground: Ground, name: str) -> None:
+    files, wanted = RUNS[name]
+    ground.repository.commit(files, "files")
+    ground.program("run", str(CHECKOUT / "examples" / f"{name}.yml"), "-y", "--json", code=0)
+    for path, content in wanted.items():
+        assert content in ground.repository.show(path)
+
+
+def test_no_example_is_left_out() -> None:
+    assert {file.stem for file in (CHECKOUT / "examples").glob("*.yml")} == {*RUNS, "demo"}
