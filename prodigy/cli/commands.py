@@ -22,6 +22,13 @@ COMMANDS = {
     "validate": "prodigy.cli.validate",
     "config": "prodigy.cli.config",
     "schema": "prodigy.cli.schema",
+    "sessions": "prodigy.cli.sessions",
+    "logs": "prodigy.cli.logs",
+    "progress": "prodigy.cli.progress",
+    "ps": "prodigy.cli.ps",
+    "dlq": "prodigy.cli.dlq",
+    "events": "prodigy.cli.events",
+    "checkpoints": "prodigy.cli.checkpoints",
     "worktree": "prodigy.cli.worktree",
     "images": "prodigy.cli.images",
     "doctor": "prodigy.cli.doctor",
@@ -33,7 +40,7 @@ ALIASES = {"resume-job": "resume"}
 
 NOT_AVAILABLE = (
     *("init", "template"),
-    *("ps", "sessions", "checkpoints", "progress", "report", "logs", "dlq", "events", "clean"),
+    *("report", "clean"),
 )
 """Commands that are planned; naming one says so."""
 

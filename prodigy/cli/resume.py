@@ -57,12 +57,19 @@ def resume(
         timeout=options.seconds("--timeout", timeout),
         merge="yes" if yes else "never" if no_merge else None,
     )
-    return _run(home, record, given, settings, as_json=json)
+    return go_on(home, record, _workflow(record), given, settings, as_json=json)
 
 
-def _run(
-    home: Path, record: SessionRecord, given: ResumeOptions, settings: Settings, *, as_json: bool
+def go_on(
+    home: Path,
+    record: SessionRecord,
+    flow: Workflow | None,
+    given: ResumeOptions,
+    settings: Settings,
+    *,
+    as_json: bool,
 ) -> int:
+    """Go on with a session and print its result; gives the exit code."""
     from prodigy.report.document import dumps, run_document
     from prodigy.report.reporter import open_reporter
     from prodigy.report.summary import result_line, summary
@@ -75,7 +82,7 @@ def _run(
         color=settings.colored(sys.stderr),
     )
     try:
-        result = resume_session(home, record, _workflow(record), given, reporter, options.Asker(reporter))
+        result = resume_session(home, record, flow, given, reporter, options.Asker(reporter))
     finally:
         reporter.close()
     if as_json:

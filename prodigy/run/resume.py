@@ -46,6 +46,10 @@ class ResumeOptions:
     """Go on with a workflow file that differs from the one the run began with."""
     include_failed: bool = False
     """Run items that had failed again."""
+    items: tuple[str, ...] = ()
+    """Only these of them; all where none is named."""
+    again_reduce: bool = True
+    """Whether reduce runs again too, where it had."""
     steal_lock: bool = False
     """Take over a session whose process was on another host."""
     max_parallel: int | None = None
@@ -129,7 +133,7 @@ def _go_on(context: RunContext, options: ResumeOptions, approve: Approve) -> Run
     orchestrator = Orchestrator(context, approve)
     orchestrator.published = published
     if options.include_failed:
-        _queue_failed(context)
+        _queue_failed(context, options)
     _save_partial(context)
     result = orchestrator.run()
     finish_session(context, orchestrator, result)
@@ -212,13 +216,16 @@ def _settle_effects(context: RunContext) -> str | None:
     return published
 
 
-def _queue_failed(context: RunContext) -> None:
-    """Let items that had failed run again."""
+def _queue_failed(context: RunContext, options: ResumeOptions) -> None:
+    """Let items that had failed run again, from the newest commit."""
     for item in context.journal.item_results():
-        if item.status in ("failed", "skipped"):
+        wanted = not options.items or item.item_id in options.items
+        if wanted and item.status in ("failed", "skipped"):
             context.journal.item(item.model_copy(update={"status": "pending"}))
-    context.journal.forget("phase/reduce")
-    context.journal.forget("steps/reduce")
+    context.journal.put("map/base", context.store.head())
+    if options.again_reduce:
+        context.journal.forget("phase/reduce")
+        context.journal.forget("steps/reduce")
 
 
 def _save_partial(context: RunContext) -> None:

@@ -44,7 +44,7 @@ _MIGRATIONS = (
     """
     CREATE TABLE memo (
         session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE, key TEXT NOT NULL,
-        value TEXT NOT NULL, PRIMARY KEY (session, key)
+        value TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (session, key)
     ) STRICT;
     CREATE INDEX event_type ON event(session, type);
     """,

@@ -116,8 +116,9 @@ class Journal:
         """Keep JSON data under a key, in place of what was there; durable when this returns."""
         with self._write() as tx:
             tx.execute(
-                "INSERT INTO memo VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (self._session, key, self._mask(json.dumps(value))),
+                "INSERT INTO memo VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
+                (self._session, key, self._mask(json.dumps(value)), datetime.now(UTC).isoformat()),
             )
 
     def get(self, key: str) -> Any:
@@ -128,6 +129,14 @@ class Journal:
             return json.loads(text)
         return None
 
+    def time_of(self, key: str) -> str | None:
+        """Return when something was kept under a key, as ISO 8601 text."""
+        for (text,) in self._database.read(
+            "SELECT at FROM memo WHERE session = ? AND key = ?", self._session, key
+        ):
+            return str(text)
+        return None
+
     def forget(self, prefix: str) -> None:
         """Drop everything kept under keys that begin so; durable when this returns."""
         with self._write() as tx:
@@ -136,9 +145,29 @@ class Journal:
                 (self._session, prefix),
             )
 
-    def steps(self) -> list[StepResult]:
-        """All recorded steps, in order."""
-        rows = self._database.read("SELECT record FROM step WHERE session = ? ORDER BY rowid", self._session)
+    def step_count(self) -> int:
+        """How many of the session's own top-level steps are recorded."""
+        (count,) = self._database.read(
+            "SELECT count(DISTINCT path) FROM step WHERE session = ? AND item = '' AND path LIKE '%]' "
+            "AND path NOT LIKE '%].%'",
+            self._session,
+        )[0]
+        return int(count)
+
+    def item_counts(self) -> dict[str, int]:
+        """How many items have each status."""
+        rows = self._database.read(
+            "SELECT status, count(*) FROM item WHERE session = ? GROUP BY 1", self._session
+        )
+        return {status: int(count) for status, count in rows}
+
+    def steps(self, item: str | None = None) -> list[StepResult]:
+        """All recorded steps, in order; of one item, or ("") of the session's own phases."""
+        rows = self._database.read(
+            "SELECT record FROM step WHERE session = ?1 AND (?2 IS NULL OR item = ?2) ORDER BY rowid",
+            self._session,
+            item,
+        )
         return [StepResult.model_validate_json(text) for (text,) in rows]
 
     def item_results(self) -> list[ItemResult]:

@@ -82,7 +82,10 @@ def test_a_link_in_the_documentation_leads_to_a_file() -> None:
 
 RUNS = {
     "fix-tests": ({"test.sh": "test -e fixed\n", "fix.sh": "touch fixed; git add fixed\n"}, {"fixed": ""}),
-    "format-files": ({"a.txt": "a  \n", "vendor/b.txt": "b  \nend\n"}, {"a.txt": "a", "vendor/b.txt": "b  \nend"}),
+    "format-files": (
+        {"a.txt": "a  \n", "vendor/b.txt": "b  \nend\n"},
+        {"a.txt": "a", "vendor/b.txt": "b  \nend"},
+    ),
     "bump-packages": (
         {
             "packages/a/package.json": '{"name": "a", "version": "1.0.0", "dependencies": {"left-pad": "1.0.0"}}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.errors import SandboxFailure
@@ -30,6 +31,8 @@ class Leftover:
     running: bool = False
     overlay: bool = False
     """Whether a container has an overlay volume."""
+    created: datetime | None = None
+    """When a container was made."""
 
 
 def find_leftovers(engine: Engine, home: str) -> list[Leftover]:
@@ -64,7 +67,8 @@ def _container(found: dict[str, Any]) -> Leftover:
     labels = found.get("Labels") or {}
     overlay = any(mount["Type"] == "volume" for mount in found.get("Mounts") or ())
     running = found.get("State") == "running"
-    return Leftover("container", found["Id"], names[0].lstrip("/"), labels, running, overlay)
+    created = datetime.fromtimestamp(found.get("Created") or 0, UTC)
+    return Leftover("container", found["Id"], names[0].lstrip("/"), labels, running, overlay, created)
 
 
 def _remove(engine: Engine, leftover: Leftover) -> None:

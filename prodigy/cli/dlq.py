@@ -1,0 +1,352 @@
+"""``prodigy dlq``: failed items, to understand them and to run them again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json as json_format
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from prodigy.cli import run_options as options
+from prodigy.cli.command import command, new_app
+from prodigy.cli.output import confirm, print_document, print_table, write
+from prodigy.cli.records import Records
+from prodigy.cli.settings import Settings
+from prodigy.errors import UsageError
+from prodigy.text import item_name, printable, printable_lines
+
+if TYPE_CHECKING:
+    from prodigy.run.dead_letters import DeadLetter
+    from prodigy.state.sessions import SessionRecord
+
+app = new_app(help="Look at failed items and run them again.", group=True)
+
+Job = Annotated[str | None, typer.Option("--job-id", metavar="ID", help="Only of this session or job.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
+Filter = Annotated[
+    str | None, typer.Option("--filter", metavar="EXPR", help="Only what the expression takes.")
+]
+
+
+@command(app, "list")
+def list_(
+    settings: Settings,
+    *,
+    job_id: Job = None,
+    eligible: Annotated[bool, typer.Option("--eligible", help="Only those a retry may mend.")] = False,
+    filter_: Filter = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many.")] = 50,
+    json: Json = False,
+) -> int:
+    """List failed items."""
+    options.positive("--limit", limit)
+    found = [one for one in _filtered(_letters(settings, job_id), filter_) if one.eligible or not eligible]
+    if json:
+        letters = [one.model_dump(mode="json") for one in found[:limit]]
+        print_document("dlq", {"items": letters, "total": len(found)})
+        return 0
+    rows = [
+        (
+            item_name(one.item_id, one.item),
+            one.job_id or one.session_id,
+            one.last.kind,
+            one.last.step,
+            str(one.failure_count),
+            f"{one.last_attempt.astimezone():%Y-%m-%d %H:%M}" if one.last_attempt else "-",
+            "yes" if one.eligible else "no",
+            one.last.message[:80],
+        )
+        for one in found[:limit]
+    ]
+    print_table(("ITEM", "JOB", "KIND", "STEP", "ATTEMPTS", "LAST", "ELIGIBLE", "MESSAGE"), rows, settings)
+    if len(found) > limit:
+        write(f"{limit} of {len(found)} shown")
+    return 0
+
+
+command(app, "ls", hidden=True)(list_)
+
+
+@command(app)
+def inspect(
+    settings: Settings,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="The item's id.")],
+    *,
+    job_id: Job = None,
+    json: Json = False,
+) -> int:
+    """Show all that is known of a failed item."""
+    found = [one for one in _letters(settings, job_id) if one.item_id == item]
+    if not found:
+        raise UsageError(f"no failed item has the id '{item}'", help="'prodigy dlq list' lists them")
+    if len(found) > 1:
+        jobs = ", ".join(str(one.job_id or one.session_id) for one in found)
+        raise UsageError(f"several jobs hold the item '{item}': name one with --job-id", help=jobs)
+    if json:
+        print_document("dlq-item", found[0].model_dump(mode="json"))
+    else:
+        write(_shown(found[0]))
+    return 0
+
+
+command(app, "show", hidden=True)(inspect)
+
+
+@command(app)
+def analyze(
+    settings: Settings,
+    *,
+    job_id: Job = None,
+    export: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the JSON document too.")] = None,
+    json: Json = False,
+) -> int:
+    """Group failed items by what went wrong."""
+    from prodigy.run.dead_letters import groups
+
+    letters = _letters(settings, job_id)
+    found = groups(letters)
+    kinds: dict[str, int] = {}
+    steps: dict[str, int] = {}
+    for one in letters:
+        kinds[one.last.kind] = kinds.get(one.last.kind, 0) + 1
+        steps[one.last.step or "-"] = steps.get(one.last.step or "-", 0) + 1
+    document = {"groups": found, "kinds": kinds, "steps": steps, "total": len(letters)}
+    if export is not None:
+        _save(
+            export, json_format.dumps({"schema": "prodigy.dlq-analysis/1", **document}, indent=2), force=False
+        )
+    if json:
+        print_document("dlq-analysis", document)
+        return 0
+    rows = [
+        (one["signature"], str(one["count"]), one["kind"], one["step"], one["sample"][:80], one["suggestion"])
+        for one in found
+    ]
+    print_table(("SIGNATURE", "COUNT", "KIND", "STEP", "SAMPLE", "SUGGESTION"), rows, settings)
+    return 0
+
+
+@command(app)
+def export(
+    settings: Settings,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write.")],
+    *,
+    job_id: Job = None,
+    form: Annotated[Literal["json", "jsonl", "csv"], typer.Option("--format", help="How.")] = "json",
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an existing file.")] = False,
+) -> int:
+    """Write failed items to a file."""
+    letters = [one.model_dump(mode="json") for one in _letters(settings, job_id)]
+    if form == "json":
+        text = json_format.dumps({"schema": "prodigy.dlq/1", "items": letters}, indent=2)
+    elif form == "jsonl":
+        text = "\n".join(json_format.dumps(one) for one in letters)
+    else:
+        out = io.StringIO()
+        names = ("item_id", "job_id", "kind", "step", "failure_count", "eligible", "signature", "message")
+        rows = [[(one | one["history"][-1]).get(name) for name in names] for one in letters]
+        csv.writer(out).writerows([names, *rows])
+        text = out.getvalue().rstrip("\n")
+    _save(output, text, force=force)
+    write(f"{len(letters)} items written to {printable(str(output))}")
+    return 0
+
+
+@command(app)
+def retry(
+    settings: Settings,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Session or job.")],
+    *,
+    filter_: Filter = None,
+    item: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this item.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", "--max-parallel", metavar="N", help="Agents at a time.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also items that need a look first.")] = False,
+    reduce: Annotated[bool, typer.Option("--reduce", help="Run reduce again too.")] = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    no_merge: options.NoMerge = False,
+    json: options.Json = False,
+) -> int:
+    """Run failed items again, from the newest commit of their session."""
+    from prodigy.cli.resume import go_on
+    from prodigy.run.resume import ResumeOptions
+
+    if yes and no_merge:
+        raise UsageError("-y and --no-merge contradict each other")
+    with closing(Records(settings)) as records:
+        record = records.find(name)
+        letters = [one for one in _filtered(_of(records, record), filter_) if one.eligible or force]
+        home = records.home
+    wanted = set(item or ())
+    unknown = wanted - {one.item_id for one in letters}
+    if unknown:
+        raise UsageError(
+            f"not among the items to retry: {', '.join(sorted(unknown))}", help="--force takes all"
+        )
+    chosen = [one for one in letters if not wanted or one.item_id in wanted]
+    if not chosen or dry_run:
+        write("\n".join(item_name(one.item_id, one.item) for one in chosen) or "nothing to retry")
+        return 0
+    given = ResumeOptions(
+        include_failed=True,
+        items=tuple(one.item_id for one in chosen),
+        again_reduce=reduce,
+        max_parallel=options.positive("--parallel", parallel),
+        merge="yes" if yes else "never" if no_merge else None,
+    )
+    return go_on(home, record, None, given, settings, as_json=json)
+
+
+@command(app)
+def stats(
+    settings: Settings,
+    *,
+    workflow_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only of this session or job.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Count failed items."""
+    letters = _letters(settings, workflow_id)
+    kinds: dict[str, int] = {}
+    for one in letters:
+        kinds[one.last.kind] = kinds.get(one.last.kind, 0) + 1
+    times = [one.last_attempt for one in letters if one.last_attempt is not None]
+    document: dict[str, Any] = {
+        "total_items": len(letters),
+        "eligible_for_reprocess": sum(one.eligible for one in letters),
+        "requiring_manual_review": sum(one.manual_review for one in letters),
+        "oldest_item": min(times, default=None),
+        "newest_item": max(times, default=None),
+        "error_categories": kinds,
+    }
+    if json:
+        print_document("dlq-stats", document)
+    else:
+        rows = [(name.replace("_", " "), str(value)) for name, value in document.items()]
+        print_table(("WHAT", "VALUE"), rows, settings)
+    return 0
+
+
+@command(app)
+def purge(
+    settings: Settings,
+    *,
+    older_than_days: Annotated[float, typer.Option(metavar="N", help="The least age in days.")],
+    job_id: Job = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Dismiss failed items of a certain age; what they did stays with their session."""
+    options.positive("--older-than-days", older_than_days)
+    before = datetime.now(UTC) - timedelta(days=older_than_days)
+    letters = [
+        one
+        for one in _letters(settings, job_id)
+        if one.last_attempt is not None and one.last_attempt < before
+    ]
+    return _dismiss(settings, letters, yes=yes)
+
+
+@command(app)
+def clear(
+    settings: Settings,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Session or job.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Dismiss all failed items of a job; what they did stays with their session."""
+    return _dismiss(settings, _letters(settings, name), yes=yes)
+
+
+def _dismiss(settings: Settings, letters: list[DeadLetter], *, yes: bool) -> int:
+    from prodigy.run.dead_letters import DeadLetters
+
+    if not letters:
+        write("nothing to remove")
+        return 0
+    if not confirm(f"Dismiss {len(letters)} failed items?", yes=yes):
+        write("nothing removed")
+        return 0
+    with closing(Records(settings)) as records:
+        for session in {one.session_id for one in letters}:
+            items = [one.item_id for one in letters if one.session_id == session]
+            DeadLetters(records.database, records.find(session)).dismiss(items)
+    write(f"{len(letters)} items dismissed")
+    return 0
+
+
+def _letters(settings: Settings, job: str | None) -> list[DeadLetter]:
+    with closing(Records(settings)) as records:
+        chosen = [records.find(job)] if job is not None else records.all()
+        return [letter for record in chosen for letter in _of(records, record)]
+
+
+def _of(records: Records, record: SessionRecord) -> list[DeadLetter]:
+    from prodigy.run.dead_letters import DeadLetters
+
+    return DeadLetters(records.database, record).all() if record.mode == "mapreduce" else []
+
+
+_OLD_KINDS = {
+    "Timeout": "timeout",
+    "CommandFailed": "command",
+    "MergeConflict": "merge_conflict",
+    "ValidationFailed": "validation",
+    "ResourceExhausted": "oom",
+}
+
+
+def _filtered(letters: list[DeadLetter], text: str | None) -> list[DeadLetter]:
+    from prodigy.workflow.expression_nodes import ExpressionError
+    from prodigy.workflow.expressions import ItemNames, parse_expression
+
+    if text is None:
+        return letters
+    for old, new in _OLD_KINDS.items():
+        text = text.replace(f"'{old}'", f"'{new}'").replace(f'"{old}"', f'"{new}"')
+    try:
+        expression = parse_expression(text)
+        return [
+            one
+            for number, one in enumerate(letters)
+            if expression.holds(
+                ItemNames(one.model_dump(mode="json") | one.last.model_dump(mode="json"), number)
+            )
+            or expression.holds(ItemNames(one.item, number))
+        ]
+    except ExpressionError as error:
+        raise UsageError(f"--filter, column {error.column}: {error}") from error
+
+
+def _shown(letter: DeadLetter) -> str:
+    lines = [
+        f"item       {item_name(letter.item_id, letter.item)}",
+        f"job        {letter.job_id} ({letter.session_id})",
+        f"eligible   {'yes' if letter.eligible else 'no: look at it first, then retry it with --force'}",
+        f"signature  {letter.signature}",
+    ]
+    lines += [f"{name:<10} {value}" for name, value in letter.artifacts.items() if value]
+    for one in letter.history:
+        lines.append(f"attempt {one.attempt}: {one.kind} in step '{one.step}': {one.message}")
+        lines.append(f"  log {one.log}")
+        if one.conflict:
+            lines.append(f"  conflicts with {one.conflict['ours']} in {', '.join(one.conflict['files'])}")
+        if one.stderr_tail.strip():
+            lines += [f"  | {line}" for line in one.stderr_tail.strip().splitlines()[-10:]]
+    return printable_lines("\n".join(lines))
+
+
+def _save(file: Path, text: str, *, force: bool) -> None:
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists already", help="-f replaces it")
+    try:
+        file.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
