@@ -13,7 +13,7 @@ JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench engine images image venv lock clean
+.PHONY: help demo test torture lint format bench engine images image venv lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: venv images ## Set everything up and run a MapReduce workflow over this re
 
 test: venv images ## Set everything up and run every test (ARGS='...' is handed to pytest)
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+torture: venv images ## Kill a run at every durable point and at many moments, and take it up again
+	@PRODIGY_TORTURE=all $(BIN)/pytest -n $(JOBS) tests/e2e/test_torture.py
 
 lint: venv ## Check style, types, layers and scripts
 	@$(BIN)/ruff check

@@ -34,8 +34,16 @@ _GLOBAL_OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def new_app(*, help: str | None = None, group: bool = False) -> typer.Typer:  # noqa: A002 - typer's word
-    """Return the ``app`` of a command module; ``group`` for one with sub-commands."""
+def new_app(
+    *,
+    help: str | None = None,  # noqa: A002 - typer's word
+    group: bool = False,
+    bare: Callable[[Settings], int] | None = None,
+) -> typer.Typer:
+    """Return the ``app`` of a command module; ``group`` for one with sub-commands.
+
+    ``bare``: what such a one does when none of them is named; it shows its help otherwise.
+    """
     app = typer.Typer(
         help=help,
         add_completion=False,
@@ -44,7 +52,7 @@ def new_app(*, help: str | None = None, group: bool = False) -> typer.Typer:  # 
         no_args_is_help=False,
     )
     if group:
-        app.callback(invoke_without_command=True, help=help)(with_settings(_help_without_command))
+        app.callback(invoke_without_command=True, help=help)(with_settings(_alone(bare)))
     return app
 
 
@@ -91,7 +99,13 @@ def with_settings(function: Callable[..., int]) -> Callable[..., int]:
     return call
 
 
-def _help_without_command(ctx: typer.Context) -> int:
-    if ctx.invoked_subcommand is None:
+def _alone(bare: Callable[[Settings], int] | None) -> Callable[..., int]:
+    def call(settings: Settings, ctx: typer.Context) -> int:
+        if ctx.invoked_subcommand is not None:
+            return 0
+        if bare is not None:
+            return bare(settings)
         typer.echo(ctx.get_help())
-    return 0
+        return 0
+
+    return call

@@ -19,7 +19,11 @@ from prodigy.report.units import duration
 if TYPE_CHECKING:
     from prodigy.state.sessions import SessionRecord
 
-app = new_app(help="List and show the records of runs.", group=True)
+app = new_app(
+    help="List and show the records of runs; without a command, list them.",
+    group=True,
+    bare=lambda settings: list_(settings),  # noqa: PLW0108 - it stands below
+)
 
 STATUSES = ("running", "success", "partial", "failed", "interrupted", "orphaned")
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]

@@ -203,11 +203,12 @@ class Store:
 
 
 def write_bounded(file: Path, chunks: Iterator[bytes], limit: int) -> int:
-    """Write a stream to a new file and return its size.
+    """Write a stream to a file and return its size. What a killed process left under the name is replaced.
 
     Raises GitFailed when there are more than ``limit`` bytes; then there is no file.
     """
     size = 0
+    file.unlink(missing_ok=True)
     try:
         with file.open("xb") as sink:
             for chunk in chunks:

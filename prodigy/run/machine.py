@@ -101,7 +101,7 @@ def _check_image(
     plan: Plan, phase: str, settings: SandboxSettings, images: Images, choice: ImageChoice
 ) -> None:
     """See that an image holds what the phase's steps need. Raises ImageUnavailable."""
-    facts = images.probe(choice.id)
+    facts = images.probe(choice.id, choice.name)
     if settings.interpreter.endswith("bash") and "bash" not in facts.programs:
         raise ImageUnavailable(
             f"the image {choice.name} has no bash, which `interpreter: {settings.interpreter}` asks for"

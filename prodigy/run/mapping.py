@@ -159,7 +159,8 @@ class MapPhaseRunner:
         """Finish an agent that had ended before its process did: it is merged, not run again."""
         if planned.status != "pending":
             return planned
-        kept = self._context.journal.get(f"agent/{planned.index}-{planned.attempts + 1}")
+        attempt = self._due(planned)["attempt"]
+        kept = self._context.journal.get(f"agent/{planned.index}-{attempt}")
         agent = AgentResult.model_validate(kept) if kept else None
         if agent is None or agent.failure is not None:
             return planned
@@ -238,7 +239,9 @@ class MapPhaseRunner:
             delay = retry.jittered(job.attempt, random.uniform(-1, 1))  # noqa: S311 - spreads load
             reason = "failure"
         base = self._context.store.head() if reason == "conflict" else job.base
-        again = job.model_copy(update={"attempt": job.attempt + 1, "base": base, "retry_reason": reason})
+        due = {"attempt": job.attempt + 1, "base": base, "retry_reason": reason}
+        self._context.journal.put(f"due/{job.index}", due)
+        again = job.model_copy(update=due)
         self._bus.at(item=job.item_id).emit(
             "agent_retrying", attempt=again.attempt, backoff=delay, error=error.message
         )
@@ -259,16 +262,22 @@ class MapPhaseRunner:
             return done.model_copy(update={"status": "skipped"})
         return done
 
+    def _due(self, planned: ItemResult) -> dict[str, Any]:
+        """Which attempt of an item comes next: the one a killed process had decided upon, or a first one."""
+        kept = self._context.journal.get(f"due/{planned.index}")
+        if kept and kept["attempt"] > planned.attempts:
+            return dict(kept)
+        return {"attempt": planned.attempts + 1, "base": self._base}
+
     def _job(self, planned: ItemResult, total: int) -> AgentJob:
         flow = self._context.plan.workflow
         return AgentJob(
+            **self._due(planned),
             index=planned.index,
             total=total,
             item_id=planned.item_id,
             item=planned.item,
             item_is_path=self._flow.input.kind == "glob",
-            attempt=planned.attempts + 1,
-            base=self._base,
             template=self._flow.agent_template,
             scope=self._scope,
             values=self._values,

@@ -80,7 +80,6 @@ def resume_session(
     where another process runs it, or what it needs is gone.
     """
     repository = open_repository(Path(record.repository))
-    _require_store(home, record)
     with Database(home / "prodigy.db") as database:
         sessions = Sessions(database)
         journal = Journal(database, record.id)
@@ -90,6 +89,7 @@ def resume_session(
                 f"{record.id} has nothing to resume: it ended with {record.status}",
                 help="--include-dlq runs items that failed again",
             )
+        _require_store(home, record)
         record = _with_workflow(record, flow, options)
         record = sessions.claim(record, steal=options.steal_lock)
     plan = Plan.model_validate(record.settings | {"workflow": record.definition})

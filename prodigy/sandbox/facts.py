@@ -51,23 +51,23 @@ class FactStore:
         self._lock = threading.Lock()
         self._known: dict[str, ImageFacts] = {}
 
-    def of(self, reference: str) -> ImageFacts:
+    def of(self, reference: str, name: str = "") -> ImageFacts:
         """Return the facts of a local image; the first answer for a reference counts from then on.
+
+        ``name``: what messages call it, where the reference is an id.
 
         Raises ImageUnavailable: not there, without git (2.30 or newer) or without sh.
         """
         with self._lock:
             if reference not in self._known:
-                self._known[reference] = self._find(reference)
+                self._known[reference] = self._find(reference, name or reference)
             return self._known[reference]
 
-    def _find(self, reference: str) -> ImageFacts:
+    def _find(self, reference: str, name: str) -> ImageFacts:
         try:
             image = self._engine.ask(self._engine.api.inspect_image, reference)
         except EngineRefused as error:
-            raise ImageUnavailable(
-                f"the image {reference} is not on this machine: {error.message}"
-            ) from error
+            raise ImageUnavailable(f"the image {name} is not on this machine: {error.message}") from error
         identifier = str(image["Id"])
         stored = self._stored()
         known = stored.get(identifier, {})
@@ -76,24 +76,22 @@ class FactStore:
                 identifier, known["git_version"], tuple(known["programs"]), tuple(known["volumes"])
             )
         config = image.get("Config") or {}
-        git, programs = self._look_inside(reference, identifier)
+        git, programs = self._look_inside(name, identifier)
         facts = ImageFacts(identifier, git, programs, tuple(sorted(config.get("Volumes") or ())))
         self._store({**stored, identifier: asdict(facts)})
         return facts
 
-    def _look_inside(self, reference: str, identifier: str) -> tuple[str, tuple[str, ...]]:
-        answer = self._answer(reference, identifier).splitlines()
+    def _look_inside(self, name: str, identifier: str) -> tuple[str, tuple[str, ...]]:
+        answer = self._answer(name, identifier).splitlines()
         version = re.match(r"git version (\d+)\.(\d+)\S*", answer[0]) if answer else None
         if not version:
-            raise ImageUnavailable(
-                f"the image {reference} does not hold git", help="install git in the image"
-            )
+            raise ImageUnavailable(f"the image {name} does not hold git", help="install git in the image")
         text = version[0].removeprefix("git version ")
         if (int(version[1]), int(version[2])) < OLDEST_GIT:
-            raise ImageUnavailable(f"the image {reference} holds git {text}; 2.30 or newer is needed")
+            raise ImageUnavailable(f"the image {name} holds git {text}; 2.30 or newer is needed")
         return text, tuple(answer[1:])
 
-    def _answer(self, reference: str, identifier: str) -> str:
+    def _answer(self, name: str, identifier: str) -> str:
         api = self._engine.api
         config = {
             "Image": identifier,
@@ -114,8 +112,8 @@ class FactStore:
             return bytes(said).decode("utf-8", "replace")
         except EngineRefused as error:
             if error.trouble is Trouble.NO_PROGRAM:
-                raise ImageUnavailable(f"the image {reference} does not hold sh") from error
-            raise ImageUnavailable(f"the image {reference} cannot be started: {error.message}") from error
+                raise ImageUnavailable(f"the image {name} does not hold sh") from error
+            raise ImageUnavailable(f"the image {name} cannot be started: {error.message}") from error
         finally:
             remove(self._engine, container, None)
 

@@ -210,6 +210,8 @@ class ProcessChannel(Channel):
     def _read(self, descriptor: int) -> list[Chunk]:
         if descriptor == self._end:
             return self._read_rest()
+        if descriptor not in self._open:
+            return []  # dropped with the rest, by an event of the same round
         data = os.read(descriptor, CHUNK)
         if data:
             return [(self._open[descriptor], data)]

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -89,7 +89,7 @@ class Images:
         name = reference or self.builtin
         found = self._inspect(name)
         if found and (pull != "always" or reference is None):
-            return found
+            return replace(found, reference=name)  # an image may have several names: the one asked for counts
         if reference is None:
             return self.build(on_line=on_line)
         if pull == "never":
@@ -100,14 +100,15 @@ class Images:
         pulled = self._inspect(reference)
         if not pulled:
             raise ImageUnavailable(f"the image {reference} was pulled, but is not there")
-        return pulled
+        return replace(pulled, reference=reference)
 
-    def probe(self, reference: str) -> ImageFacts:
+    def probe(self, reference: str, name: str = "") -> ImageFacts:
         """Find out what a local image holds; asked once for each image, and then known.
 
+        ``name``: what messages call it, where the reference is an id.
         Raises ImageUnavailable: not there, without git (2.30 or newer) or without sh.
         """
-        return self._facts.of(reference)
+        return self._facts.of(reference, name)
 
     def build(
         self, *, no_cache: bool = False, pull: bool = False, on_line: Callable[[str], None] | None = None

@@ -166,6 +166,6 @@ def test_a_step_that_kills_its_own_wrapper_fails(sandbox: Sandbox) -> None:
 
 
 def test_a_background_process_that_holds_the_streams_does_not_hold_the_step(sandbox: Sandbox) -> None:
-    outcome = sandbox.run(sh("sleep 30 & echo done"))
+    outcome = sandbox.run(sh("sleep 600 & echo done"))
     assert (outcome.exit_code, outcome.stdout_tail) == (0, b"done\n")
-    assert outcome.duration < 10
+    assert outcome.duration < 300

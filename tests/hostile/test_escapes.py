@@ -82,6 +82,11 @@ def test_a_settings_file_of_theirs_widens_no_later_run(battle: Battle) -> None:
     arena = battle.arena
     arena.prodigy("worktree", "merge", battle.session, "-y", code=0)
     assert (arena.repository.path / ".prodigy/config.yml").exists()
+    refused = arena.prodigy("run", arena.write_flow({"commands": [{"shell": "true"}]}), code=2)
+    assert ".prodigy/config.yml:1:2: error[P201]" in refused.err
+    arena.repository.git("rm", "-q", ".prodigy/config.yml")
+    arena.repository.git("commit", "-qm", "without it")
+    (arena.repository.path / ".prodigy").mkdir(exist_ok=True)
     test = 'ls /sys/class/net; [ "$(ls /sys/class/net)" = lo ] && [ $(pwd) = /workspace ]'
     flow = arena.write_flow({"name": "next", "commands": [{"shell": test}]})
     for cwd in (arena.repository.path, arena.repository.path / ".prodigy"):

@@ -38,7 +38,7 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Battle:
 @pytest.mark.parametrize("name", STUBBORN)
 def test_it_is_gone_after_the_grace_and_its_output_is_kept(battle: Battle, name: str) -> None:
     item = battle.items[name]
-    assert item["duration"] < 60
+    assert item["duration"] < 600
     assert battle.end(name) in ENDED, item
     if battle.end(name) == "timeout":
         assert item["error"]["exit_code"] == 124

@@ -38,10 +38,20 @@ sweep() {
     done
 }
 
+# One that is just starting another program shows no environment: whoever is killed while its parent still runs
+# would look to that parent as if it had ended by itself. So it is done again until nobody new turns up.
+halt() {
+    for round in 1 2 3 4 5; do
+        last=$found
+        sweep STOP
+        [ "$round" = 1 ] || [ "$found" != "$last" ] || break
+    done
+}
+
 while read -r order; do
     case $order in
         TERM) sweep TERM; sweep CONT ;; # a stopped process takes TERM only when it runs on
-        KILL) sweep STOP; sweep KILL ;; # stopped first: what cannot fork cannot outrun the sweep
+        KILL) halt; sweep KILL ;; # stopped first: what cannot fork cannot outrun the sweep
         LIST) sweep 0 ;;
     esac
     echo "$found"
