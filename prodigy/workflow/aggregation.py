@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AliasChoices, Field
@@ -14,7 +13,7 @@ from prodigy.workflow.expression_values import equal_exactly
 from prodigy.workflow.expressions import ItemNames, parse_expression, reach
 from prodigy.workflow.fields import Model
 from prodigy.workflow.plain_values import as_text
-from prodigy.workflow.sorting import compare_values
+from prodigy.workflow.sorting import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,7 +160,7 @@ def _deviation(values: list[Any], variable: Variable) -> float | None:
 
 
 def _sorted(values: list[Any], variable: Variable) -> list[Any]:
-    return sorted(values, key=cmp_to_key(compare_values), reverse=variable.order == "desc")
+    return sorted(values, key=sort_key, reverse=variable.order == "desc")
 
 
 _REDUCE: dict[str, Callable[[list[Any], Variable], Any]] = {

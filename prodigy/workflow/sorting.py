@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cmp_to_key, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from prodigy.workflow.expressions import reach
@@ -38,13 +38,11 @@ class _Key:
         except LookupError:
             return None
 
-    def compare(self, a: Any, b: Any) -> int:
-        if a is None or b is None:
-            if a is None and b is None:
-                return 0
-            return -1 if (a is None) == self.nulls_first else 1
-        result = compare_values(a, b)
-        return -result if self.descending else result
+    def rank(self, value: Any) -> tuple[bool, tuple[int, Any]]:
+        """What to sort by, in this key's direction: where the nulls are, then its own place."""
+        if value is None:
+            return (not self.nulls_first) != self.descending, (0, 0)
+        return self.nulls_first != self.descending, sort_key(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +57,24 @@ class SortOrder:
 
     def permutation(self, items: list[Any]) -> list[int]:
         """Return the positions of the items in this order."""
-        values = [tuple(key.of(item) for key in self.keys) for item in items]
-
-        def compare(a: int, b: int) -> int:
-            for key, x, y in zip(self.keys, values[a], values[b], strict=True):
-                if result := key.compare(x, y):
-                    return result
-            return 0
-
-        return sorted(range(len(items)), key=cmp_to_key(compare))
+        order = list(range(len(items)))
+        for key in reversed(self.keys):  # the last key first: sorting is stable, also in reverse
+            ranks = [key.rank(key.of(item)) for item in items]
+            order.sort(key=ranks.__getitem__, reverse=key.descending)
+        return order
 
 
-def compare_values(a: Any, b: Any) -> int:
-    """Return -1, 0 or 1: by kind first, then numbers by value, texts by code point, the rest by length."""
-    ranks = _rank(a), _rank(b)
-    if ranks[0] != ranks[1]:
-        return -1 if ranks[0] < ranks[1] else 1
-    if isinstance(a, list | dict):
-        a, b = len(a), len(b)
-    if a is None or a == b:
-        return 0
-    return -1 if a < b else 1
-
-
-def _rank(value: Any) -> int:
+def sort_key(value: Any) -> tuple[int, Any]:
+    """Return what orders values: by kind, then numbers by value, texts by code point, the rest by length."""
     if value is None:
-        return 0
+        return 0, 0
     if isinstance(value, bool):
-        return 1
-    kinds = (int | float, str, list, dict)
-    return next(rank for rank, kind in enumerate(kinds, 2) if isinstance(value, kind))
+        return 1, value
+    if isinstance(value, int | float):
+        return 2, value
+    if isinstance(value, str):
+        return 3, value
+    return (4 if isinstance(value, list) else 5), len(value)
 
 
 @lru_cache(maxsize=256)
