@@ -13,10 +13,12 @@ from pydantic import Field
 from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError, StepError
 from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers
+from prodigy.git.target_refs import offer_target
 from prodigy.run.agent_output import agent_output
 from prodigy.run.committing import commit_everything
 from prodigy.run.computing import StepComputer
 from prodigy.run.phase import describe, save_uncommitted
+from prodigy.run.resolving import resolving_steps
 from prodigy.run.sharing import receive_shared
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.text import item_name
@@ -65,11 +67,22 @@ class AgentJob(Frozen):
     share: tuple[str, ...] = ()
     retry_reason: str | None = None
     """Why an earlier attempt was not enough: ``conflict`` or ``failure``."""
+    joins: str | None = None
+    """A commit that conflicts with the base; this attempt is to merge it instead of running the template."""
+    joined_output: Any = None
+    """The output of the attempt that made it."""
 
     @property
     def name(self) -> str:
         """Names the agent's workspace, logs and ref; item ids may hold characters a ref may not."""
         return f"{self.index}-{self.attempt}"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What it does: the template's steps, or those that merge what an earlier attempt made."""
+        if self.joins is None:
+            return self.template.steps
+        return resolving_steps(self.joins)
 
 
 class AgentResult(Frozen):
@@ -158,6 +171,8 @@ class _Agent:
         )
         if job.share:
             receive_shared(station, self._shared(), job.share)
+        if job.joins is not None:
+            offer_target(context.store, station.sandbox().pipe, job.base, "theirs", job.joins)
         self._bus.emit(
             "agent_started",
             name=item_name(job.item_id, job.item),
@@ -172,7 +187,7 @@ class _Agent:
         ends = None if limit is None else time.monotonic() + limit
         scope = self._scope(place)
         with self._watched(limit):
-            steps = run_steps(job.template.steps, place, scope)
+            steps = run_steps(job.steps, place, scope)
         if context.stop.forced:
             return AgentResult(job=job, failure=steps.failure)
         late = ends is not None and time.monotonic() >= ends
@@ -205,7 +220,8 @@ class _Agent:
         if failure is None:
             try:
                 computing = scope.computing(StepComputer(place, place.environment, ""))
-                output = agent_output(job.output, place, computing, steps)
+                if job.joins is None:
+                    output = agent_output(job.output, place, computing, steps)
                 if job.uncommitted == "commit" and dirty != 0:
                     done = commit_everything(place, f"Uncommitted changes of {job.item_id}\n")
                     head, dirty = (done.head, done.dirty) if done else (head, 0)
@@ -233,7 +249,7 @@ class _Agent:
             head=imported.head if imported.head != job.base else None,
             commits=imported.commits,
             files=tuple(change.path.decode(errors="surrogateescape") for change in imported.files),
-            output=output,
+            output=output if job.joins is None else job.joined_output,
             uncommitted=uncommitted,
             tolerated=any(step.status == "tolerated" for step in steps.results),
         )

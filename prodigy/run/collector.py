@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prodigy.git.merging import Conflict
+from prodigy.git.target_refs import left_markers
 from prodigy.values import ErrorKind, ItemResult, StepFailure
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Collector:
 
     def finish(self, agent: AgentResult) -> ItemResult:
         """Merge what an agent did, or keep it named when it cannot be merged."""
-        failure, merge_commit, conflict = agent.failure, None, None
+        failure, merge_commit, conflict = agent.failure or self._unresolved(agent), None, None
         if failure is None and agent.head is not None:
             merged = self._merge(agent)
             if isinstance(merged, Conflict):
@@ -51,6 +52,21 @@ class Collector:
             agent.job.item_id, head, protected=self._protected, changed=changed
         )
         return merged if isinstance(merged, Conflict) else merged.commit
+
+    def _unresolved(self, agent: AgentResult) -> StepFailure | None:
+        """Say how an attempt to resolve a conflict did not."""
+        joins, head, store = agent.job.joins, agent.head, self._context.store
+        if joins is None:
+            return None
+        if head is None or not store.is_ancestor(joins, head):
+            message = f"the conflict was not resolved: the result does not hold {joins[:12]}"
+            return StepFailure(kind=ErrorKind.MERGE_CONFLICT, message=message)
+        left = left_markers(store, head, [path.encode(errors="surrogateescape") for path in agent.files])
+        if not left:
+            return None
+        names = ", ".join(path.decode(errors="replace") for path in left[:5])
+        message = f"the conflict was not resolved: conflict markers are left in {names}"
+        return StepFailure(kind=ErrorKind.MERGE_CONFLICT, message=message)
 
     def _conflict(self, agent: AgentResult, conflict: Conflict) -> StepFailure:
         files = [path.decode(errors="replace") for path in conflict.files]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, PolicyViolation
 from prodigy.run.image_choice import ImageChoice, ImageChooser
-from prodigy.workflow.step import all_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,8 +105,7 @@ def _check_image(
         raise ImageUnavailable(
             f"the image {choice.name} has no bash, which `interpreter: {settings.interpreter}` asks for"
         )
-    steps = all_steps(plan.workflow.phases()[phase].steps)
-    if any(step.claude is not None for step in steps) and "claude" not in facts.programs:
+    if phase in plan.workflow.claude_phases() and "claude" not in facts.programs:
         raise ImageUnavailable(
             f"the image {choice.name} does not hold the program claude, which the workflow's steps run",
             help="name an image with Claude Code in it: `sandbox: {image: …}`, or --image",

@@ -225,7 +225,7 @@ class MapPhaseRunner:
             return False
         delay = 0.0
         if error.kind is ErrorKind.MERGE_CONFLICT:
-            wanted = self._flow.on_conflict == "retry" and job.retry_reason != "conflict"
+            wanted = self._flow.on_conflict in ("retry", "claude") and job.retry_reason != "conflict"
             if not wanted or not self._collector.retriable:
                 return False
             reason = "conflict"
@@ -240,6 +240,8 @@ class MapPhaseRunner:
             reason = "failure"
         base = self._context.store.head() if reason == "conflict" else job.base
         due = {"attempt": job.attempt + 1, "base": base, "retry_reason": reason}
+        if reason == "conflict" and self._flow.on_conflict == "claude":
+            due |= {"joins": agent.head, "joined_output": agent.output}
         self._context.journal.put(f"due/{job.index}", due)
         again = job.model_copy(update=due)
         self._bus.at(item=job.item_id).emit(

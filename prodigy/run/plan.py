@@ -100,7 +100,7 @@ class Plan(Frozen):
     @property
     def uses_claude(self) -> bool:
         """Whether any step runs Claude."""
-        return any(step.claude is not None for step in self.steps())
+        return bool(self.workflow.claude_phases())
 
 
 def make_plan(

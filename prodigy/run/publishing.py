@@ -12,6 +12,7 @@ from prodigy.git.target_refs import choose_result, left_markers, offer_target
 from prodigy.run.guard import guarded
 from prodigy.run.merge_names import merge_names
 from prodigy.run.phase import PhaseTask, run_phase
+from prodigy.run.resolving import resolving_steps
 from prodigy.values import MergeOutcome
 
 if TYPE_CHECKING:
@@ -105,12 +106,16 @@ class Publisher:
     def _merge_phase(self, scope: Scope) -> str | None:
         """Run the workflow's merge steps; gives the reason when they failed: then nothing moved."""
         phase = self._context.plan.workflow.merge
-        if phase is None or not phase.steps:
+        if phase is None or not (phase.steps or phase.on_conflict == "claude"):
             return None
         if self._workspace is None:
             return "the session's workspace is gone"
         context, store = self._context, self._context.store
         tip, conflicts = self._take_in()
+        if not phase.steps:
+            if not conflicts or tip is None:
+                return None
+            phase = phase.model_copy(update={"steps": resolving_steps(tip)})
         session = store.head()
         scope.set("merge", merge_names(store, context.record.id, self._target, conflicts))
         task = PhaseTask("merge", phase)

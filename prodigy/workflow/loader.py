@@ -190,9 +190,6 @@ class _FileReader:
             self.findings.warning("W01", node.start, message)
         simple = ("timeout", "on_conflict")
         draft = self.reader.fields(_MODELS[name], {k: keys[k] for k in simple if k in keys}, f"`{name}`")
-        if draft.get("on_conflict") == "claude":
-            message = "`on_conflict: claude` of `merge` is not available yet in this version of prodigy"
-            self.findings.error("P204", keys["on_conflict"].start, message)
         if "commands" in keys:
             draft["steps"] = self.steps(name, keys["commands"])
         elif not (name == "merge" and keys) and isinstance(node, Mapping):

@@ -51,9 +51,6 @@ class MapReader:
         draft = self.reader.fields(MapPhase, {key: keys[key] for key in _SIMPLE if key in keys}, "`map`")
         if "json_path" in keys and isinstance(path := draft["json_path"], str):
             self.check_json_path(path, keys["json_path"])
-        if draft.get("on_conflict") == "claude":
-            message = "`on_conflict: claude` of `map` is not available yet in this version of prodigy"
-            self.findings.error("P204", keys["on_conflict"].start, message)
         self.check_selection(keys, draft)
         timeouts = PolicyReader(self.reader).timeouts(keys)
         if timeouts is not None:

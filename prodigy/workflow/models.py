@@ -176,7 +176,7 @@ class Workflow(Model):
     """What the file's author should look at; nothing that stops a run."""
 
     def phases(self) -> dict[str, Phase]:
-        """Return the phases that have steps, by name, in their order."""
+        """Return the phases that have something to run, by name, in their order."""
         agents = self.map.agent_template if self.map else None
         found = {
             "commands": self.commands,
@@ -185,7 +185,24 @@ class Workflow(Model):
             "reduce": self.reduce,
             "merge": self.merge,
         }
-        return {name: phase for name, phase in found.items() if phase is not None and phase.steps}
+        resolving = {"merge"} if self.merge is not None and self.merge.on_conflict == "claude" else set()
+        return {
+            name: phase
+            for name, phase in found.items()
+            if phase is not None and (phase.steps or name in resolving)
+        }
+
+    def claude_phases(self) -> frozenset[str]:
+        """Return the phases in whose containers Claude may run."""
+        found = {
+            name
+            for name, phase in self.phases().items()
+            if any(step.claude is not None for step in all_steps(phase.steps))
+        }
+        resolving = {"map": self.map, "merge": self.merge}
+        return frozenset(found) | {
+            name for name, phase in resolving.items() if phase and phase.on_conflict == "claude"
+        }
 
     def steps(self) -> Iterator[Step]:
         """Return every step of every phase, those that hang on other steps included."""
