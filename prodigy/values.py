@@ -169,6 +169,9 @@ class ItemResult(Frozen):
     ref: str | None = None
     """Where the commits of a failed item are kept in the session's store."""
     conflict: dict[str, Any] | None = None
+    cost_usd: float | None = None
+    """What Claude cost; None where it did not run."""
+    tokens: dict[str, int] | None = None
 
     @property
     def success(self) -> bool:
@@ -236,6 +239,8 @@ class RunResult(Frozen):
     uncommitted: tuple[dict[str, Any], ...] = ()
     commits: int = 0
     files_changed: int = 0
+    cost: dict[str, float] = Field(default_factory=dict)
+    """What Claude cost and used: ``usd``, and tokens; empty where it did not run."""
     merge: MergeOutcome
     resume_command: str | None = None
     """The exact command that goes on with a run that did not end well."""

@@ -24,7 +24,10 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Merge at the end without
 NoMerge = Annotated[bool, typer.Option("--no-merge", help="Never ask, never merge.")]
 SandboxChoice = Annotated[str, typer.Option("--sandbox", metavar="docker|host", help="Where steps run.")]
 Image = Annotated[str | None, typer.Option(metavar="REF", help="The containers' image.")]
-Network = Annotated[str | None, typer.Option(metavar="none|bridge", help="The containers' network.")]
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="none|bridge|HOST,…", help="The containers' network, or all names they may reach."),
+]
 Cpus = Annotated[float | None, typer.Option(metavar="N", help="CPUs for each container.")]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="Memory for each container.")]
 Timeout = Annotated[str | None, typer.Option(metavar="D", help="The longest the whole run may take.")]
@@ -54,7 +57,7 @@ def overrides(
     return Overrides(
         sandbox=choice("--sandbox", sandbox, "docker", "host"),
         image=image,
-        network=choice("--network", network, "none", "bridge") if network is not None else None,
+        network=network_of(network),
         cpus=positive("--cpus", cpus),
         memory=size("--memory", memory),
         timeout=seconds("--timeout", timeout),
@@ -68,6 +71,18 @@ def choice(option: str, value: str, *allowed: str) -> Any:
     if value not in allowed:
         raise UsageError(f"{option} is one of {', '.join(allowed)}, not '{value}'")
     return value
+
+
+def network_of(text: str | None) -> Any:
+    """Return a network: one of two names, or a list of hosts. Raises UsageError."""
+    if text in (None, "none", "bridge"):
+        return text
+    from prodigy.egress_rule import EgressRule
+
+    try:
+        return {"egress": [str(EgressRule.parse(host.strip())) for host in str(text).split(",")]}
+    except ValueError as error:
+        raise UsageError(f"--network is none, bridge, or a list of hosts: {error}") from None
 
 
 def positive(option: str, value: Any) -> Any:

@@ -12,6 +12,7 @@ import typer
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import ask, confirm, interactive, print_document, print_table, write
 from prodigy.cli.records import Records
+from prodigy.cli.run_options import network_of
 from prodigy.cli.settings import Settings
 from prodigy.errors import ProdigyError, UsageError
 
@@ -103,7 +104,7 @@ def shell(
     name: Name,
     *,
     image: Annotated[str | None, typer.Option(metavar="REF", help="The container's image.")] = None,
-    network: Annotated[str | None, typer.Option(metavar="none|bridge", help="The network.")] = None,
+    network: Annotated[str | None, typer.Option(metavar="none|bridge|HOST,…", help="The network.")] = None,
 ) -> int:
     """Open a shell in a container with the session's workspace; commits made there count."""
     from prodigy.report.reporter import open_reporter
@@ -111,12 +112,11 @@ def shell(
 
     if not (interactive() and sys.stdout.isatty()):
         raise UsageError("a shell needs a terminal")
-    if network not in (None, "none", "bridge"):
-        raise UsageError(f"--network is one of none, bridge, not '{network}'")
+    chosen = network_of(network)
     with closing(Records(settings)) as records:
         record = records.find(name)
         reporter = open_reporter(stream=sys.stderr, verbosity=0, quiet=True, color=False)
-        return visit(records.home, record, reporter, image=image, network=network)
+        return visit(records.home, record, reporter, image=image, network=chosen)
 
 
 @command(app)

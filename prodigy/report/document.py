@@ -48,8 +48,11 @@ def diagnostic_record(diagnostic: Diagnostic) -> dict[str, Any]:
     return {key: getattr(diagnostic, key) for key in keys}
 
 
+_COST = ("usd", "input_tokens", "output_tokens", "cache_tokens")
+
+
 def run_document(result: RunResult) -> dict[str, Any]:
-    """Return what ``run --json`` prints. What this version does not measure (cost) is null."""
+    """Return what ``run --json`` prints."""
     data = result.model_dump(exclude={"phases", "steps", "results", "merge"})
     items = [_item(one) for one in result.results]
     data |= {
@@ -57,24 +60,22 @@ def run_document(result: RunResult) -> dict[str, Any]:
         "steps": [_step(one) for one in result.steps],
         "results": items,
         "merge": result.merge.model_dump(),
-        "cost": dict.fromkeys(("usd", "input_tokens", "output_tokens", "cache_tokens")),
+        "cost": {name: result.cost.get(name) for name in _COST},
         "artifacts": [{"owner": one.item_id, "ref": one.ref} for one in result.results if one.ref],
     }
     return document("run", data)
 
 
 def _step(result: StepResult) -> dict[str, Any]:
-    unknown = dict.fromkeys(("id", "commits", "files_changed", "cost_usd", "tokens", "claude_session_id"))
     tolerated = {"by": None, "error": result.error and result.error.message}
     return {
-        **unknown,
         **result.model_dump(),
         "tolerated": tolerated if result.status == "tolerated" else None,
     }
 
 
 def _item(result: ItemResult) -> dict[str, Any]:
-    return {**result.model_dump(), "success": result.success, "cost_usd": None, "tokens": None}
+    return {**result.model_dump(), "success": result.success}
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from prodigy.run.computing import StepComputer
 from prodigy.run.phase import describe, save_uncommitted
 from prodigy.run.resolving import resolving_steps
 from prodigy.run.sharing import receive_shared
+from prodigy.run.spending import SpendingPart
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.text import item_name
 from prodigy.values import ErrorKind, Frozen, StepFailure
@@ -100,6 +101,8 @@ class AgentResult(Frozen):
     duration: float = 0.0
     log: str = ""
     tolerated: bool = False
+    cost: dict[str, float] = Field(default_factory=dict)
+    """What Claude cost and used."""
     out_of_time: bool = False
     """Whether it was the agent's own time that ran out."""
 
@@ -184,6 +187,9 @@ class _Agent:
         )
         limit = _own_time(job.timeouts)
         place = replace(place.within(limit), command_limits=_CommandLimits(job))
+        spent = SpendingPart(place.claude.spending) if place.claude else None
+        if place.claude is not None and spent is not None:
+            place = replace(place, claude=replace(place.claude, spending=spent))
         ends = None if limit is None else time.monotonic() + limit
         scope = self._scope(place)
         with self._watched(limit):
@@ -193,7 +199,8 @@ class _Agent:
         late = ends is not None and time.monotonic() >= ends
         result = self._gather(place, scope, steps)
         is_timeout = result.failure is not None and result.failure.kind is ErrorKind.TIMEOUT
-        return result.model_copy(update={"out_of_time": late and is_timeout})
+        cost = spent.total if spent else {}
+        return result.model_copy(update={"out_of_time": late and is_timeout, "cost": cost})
 
     def _shared(self) -> Path:
         return self._context.directory / "shared.tar"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import ImageUnavailable, Interrupted, SandboxFailure, StepError
 from prodigy.run.captures import captured, parse_left
-from prodigy.run.command import claude_environment, render
+from prodigy.run.claude_stream import ClaudeStream
+from prodigy.run.command import render
 from prodigy.run.committing import auto_commit
 from prodigy.run.computing import StepComputer
 from prodigy.run.files import find_outputs, write_output
@@ -42,6 +43,8 @@ class Attempt:
     streams: Streams | None = None
     output: str = ""
     failure: StepFailure | None = None
+    claude: ClaudeStream | None = None
+    """What Claude said, where it ran."""
 
     def failed(self, failure: StepFailure) -> Attempt:
         """The same attempt, failed after all."""
@@ -66,6 +69,7 @@ class CommandAttempt:
         self._streams: Streams | None = None
         self._outcome = Outcome(exit_code=None)
         self._output = ""
+        self._claude: ClaudeStream | None = None
         self.head: str | None = None
         """Where HEAD stands after it, when prodigy moved it itself."""
         self.dirty: int | None = None
@@ -96,7 +100,7 @@ class CommandAttempt:
             error_kind=failure.kind if failure else None,
             error=failure.message if failure else None,
         )
-        return Attempt(record, self._outcome, self._streams, self._output, failure)
+        return Attempt(record, self._outcome, self._streams, self._output, failure, self._claude)
 
     def _failure(self, kind: ErrorKind, message: str) -> StepFailure:
         mask = self._place.masker or str
@@ -107,16 +111,39 @@ class CommandAttempt:
     def _execute(self) -> None:
         call = self._call()
         self._outcome = self._place.station.run(call)
+        if self._claude is not None:
+            self._outcome = self._heard(self._claude)
         self.dirty = self._outcome.dirty
         self._streams = Streams(self._outcome, self._log("out"), self._log("err"))
         fields = self._streams.fields()
-        self._scope.set(self._step.kind, fields)
+        own = fields | (self._claude.fields() if self._claude else {})
+        self._scope.set(self._step.kind, own)
         self._scope.set("last", fields)
         if self._step.kind == "test":
             self._scope.set("shell", fields)
         self._output = str(fields["stdout"])
         if self._outcome.kind is not None and self._step.capture_output is not None:
             self._capture(fields["stdout"], fields)
+
+    def _heard(self, claude: ClaudeStream) -> Outcome:
+        """Take what Claude said: the answer becomes the step's output, and a bad end its failure."""
+        claude.finish()
+        self._log("out").write_text(claude.answer, encoding="utf-8", errors="replace")
+        if self._place.claude is not None and claude.result is not None:
+            self._place.claude.spending.add(claude.usd, claude.tokens)
+        if self._outcome.kind not in (None, ErrorKind.COMMAND) or claude.problem is None:
+            return self._outcome
+        is_budget, message = claude.problem
+        if claude.result is None and self._outcome.kind is not None:
+            return self._outcome  # it never came to speak: what it said on stderr tells more
+        if is_budget:
+            self._place.bus.emit("budget_exceeded", usd=claude.usd)
+        return replace(
+            self._outcome,
+            kind=ErrorKind.BUDGET if is_budget else ErrorKind.COMMAND,
+            message=printable(message)[:_SAID],
+            stderr_tail=b"",
+        )
 
     def _results(self, before: Snapshot | None, start_head: str | None) -> None:
         """Take the values of a command that went well, then commit for it. Raises StepError."""
@@ -171,12 +198,16 @@ class CommandAttempt:
         place.logs.mkdir(parents=True, exist_ok=True)
         exported = step_environment(step, place, self._scope, self._number)
         secrets = dict(place.secrets) | step_secrets(step, place)
-        if step.claude is not None:
-            secrets |= claude_environment()
+        stdout, on_line = self._log("out"), place.bus.on_line
+        if step.claude is not None and place.claude is not None:
+            secrets |= place.claude.environment(step)
+            stdout = self._log("claude")
+            self._claude = ClaudeStream(stdout, place.bus, on_line)
+            on_line = self._claude.on_line
         local = self._scope.exporting(exported).with_environment(exported)
         cwd = render_plain(step.working_dir, local) if step.working_dir else ""
         computer = StepComputer(place, exported | secrets, cwd)
-        argv, text, notes = render(step, local.computing(computer), place.shell, computer)
+        argv, text, notes = render(step, local.computing(computer), place.shell, computer, place.claude)
         for note in notes:
             place.bus.emit("note", message=note)
         if step.clear_env:
@@ -194,9 +225,9 @@ class CommandAttempt:
             env=exported | secrets,
             cwd=cwd,
             timeout=min((limit for limit in limits if limit is not None), default=None),
-            stdout=self._log("out"),
+            stdout=stdout,
             stderr=self._log("err"),
-            on_line=place.bus.on_line,
+            on_line=on_line,
             survey=self._survey,
             masker=place.masker,
         )

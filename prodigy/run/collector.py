@@ -106,6 +106,8 @@ class Collector:
             base=agent.job.base,
             ref=kept,
             conflict=_sides(conflict) if conflict else None,
+            cost_usd=agent.cost.get("usd"),
+            tokens={name: int(count) for name, count in agent.cost.items() if name != "usd"} or None,
         )
 
     def _keep(self, agent: AgentResult) -> str:

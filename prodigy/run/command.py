@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,9 @@ from prodigy.workflow.render import render_plain, render_prompt
 from prodigy.workflow.shell_text import render_shell
 
 if TYPE_CHECKING:
+    from prodigy.run.claude import Claude
     from prodigy.workflow.scope import Computer, Scope
     from prodigy.workflow.step import Step, WriteFile
-
-CLAUDE_VARIABLES = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "ANTHROPIC_BASE_URL",
-)
-"""What ``credentials: env`` hands to the Claude process."""
-
-_CLAUDE = 'exec claude -p --output-format text --permission-mode bypassPermissions < "$1"'
 
 # Walks the path one directory at a time, so that no link on the way can lead outside; the file appears
 # under its name only when it is whole.
@@ -50,7 +40,7 @@ printf 'Wrote %s bytes to %s\n' "$5" "$1"
 
 
 def render(
-    step: Step, scope: Scope, interpreter: str, computer: Computer
+    step: Step, scope: Scope, interpreter: str, computer: Computer, claude: Claude | None
 ) -> tuple[tuple[str, ...], bytes, list[str]]:
     """The argument vector of a step, the input it is given, and what there is to say of it.
 
@@ -59,9 +49,9 @@ def render(
     command = step.shell if step.shell is not None else step.test
     if command is not None:
         return (interpreter, INPUT), render_shell(command, scope).encode(errors="surrogateescape"), []
-    if step.claude is not None:
+    if step.claude is not None and claude is not None:
         prompt, notes = render_prompt(step.claude, scope, computer)
-        return ("sh", "-c", _CLAUDE, "sh", INPUT), prompt.encode(errors="surrogateescape"), notes
+        return claude.command(step), prompt.encode(errors="surrogateescape"), notes
     if step.write_file is None:
         raise TypeError(step.path)
     path = safe_path(render_plain(step.write_file.path, scope))
@@ -69,11 +59,6 @@ def render(
     parents = "yes" if step.write_file.create_dirs else "no"
     arguments = (path, step.write_file.mode, parents, INPUT, str(len(content)))
     return ("sh", "-c", WRITE_FILE, "sh", *arguments), content, []
-
-
-def claude_environment() -> dict[str, str]:
-    """The caller's credentials for Claude, as ``credentials: env`` asks."""
-    return {name: os.environ[name] for name in CLAUDE_VARIABLES if os.environ.get(name)}
 
 
 def safe_path(path: str) -> str:

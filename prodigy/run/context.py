@@ -6,10 +6,14 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from prodigy.egress_rule import EgressRule
 from prodigy.owner import Owner
+from prodigy.run.credentials import model_host
 from prodigy.run.station import Station
+from prodigy.sandbox.egress import Egress
 from prodigy.sandbox.protocol import SandboxSpec
 from prodigy.values import CacheSpec
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
     from prodigy.git.store import Store
     from prodigy.git.workspace import Workspaces
+    from prodigy.run.claude import Claude
     from prodigy.run.events import Bus
     from prodigy.run.ledger import Ledger
     from prodigy.run.machine import Machine
@@ -28,10 +33,11 @@ if TYPE_CHECKING:
     from prodigy.run.plan import Plan
     from prodigy.run.stop import Stop
     from prodigy.run.variables import Variables
+    from prodigy.sandbox.egress import Model
     from prodigy.state.journal import Journal
     from prodigy.state.sessions import SessionRecord, Sessions
     from prodigy.values import MountSpec
-    from prodigy.workflow.sandbox_settings import Cache
+    from prodigy.workflow.sandbox_settings import Cache, SandboxSettings
     from prodigy.workflow.scope import Scope
 
 
@@ -52,6 +58,10 @@ class RunContext:
     bus: Bus
     stop: Stop
     variables: Variables
+    claude: Claude | None = None
+    """How Claude runs, where some step may run it."""
+    model: Model | None = None
+    """The endpoint that gateways lead to."""
     ask: Callable[[str], bool | None] = lambda _question: None
     """Asks the user; None: there is nobody to ask."""
     resumed: bool = False
@@ -74,6 +84,7 @@ class RunContext:
     ) -> Station:
         """A sandbox for one phase or agent, not opened yet."""
         settings, choice = self.plan.settings_of(phase), self.machine.image_of(phase)
+        bus = self.bus.at(phase=phase, item=item or None)
         spec = SandboxSpec(
             name="-".join(("prodigy", self.record.id.removeprefix("session-"), name or phase)),
             mount=mount,
@@ -85,7 +96,9 @@ class RunContext:
                 "prodigy.owner": str(Owner.current()),
             },
             image=choice.id,
-            network=settings.network,
+            network="bridge" if settings.network_kind == "bridge" else "none",
+            egress=self._egress(phase, settings),
+            on_denied=partial(bus.emit, "egress_denied"),
             limits=self.plan.limits_of(phase),
             stop_grace=settings.stop_grace if stop_grace is None else stop_grace,
             disk=settings.disk,
@@ -97,8 +110,21 @@ class RunContext:
             caches=tuple(self._cache(cache) for cache in settings.caches),
             environment=choice.environment,
         )
-        bus = self.bus.at(phase=phase, item=item or None)
         return Station(self.machine.backend, spec, journal=self.journal, bus=bus, stop=self.stop)
+
+    def _egress(self, phase: str, settings: SandboxSettings) -> Egress | None:
+        """What a phase's sandboxes reach through the gateway; None where they need none."""
+        names, model = list(settings.egress), None
+        if phase in self.plan.workflow.claude_phases():
+            claude = self.plan.workflow.claude
+            names += claude.egress
+            model = self.model
+            if claude.credentials in ("env", "host_login"):
+                names.append(model_host())
+        if settings.network_kind == "bridge":
+            names = []
+        rules = tuple(dict.fromkeys(map(EgressRule.parse, names)))
+        return Egress(rules, model) if rules or model else None
 
     def _cache(self, cache: Cache) -> CacheSpec:
         """The volume of a cache: one for each repository unless it is global."""
@@ -193,6 +219,7 @@ class RunContext:
             masker=self.variables.masker or None,
             secrets=self.variables.shown_to_all,
             read_secret=self.variables.read_secret,
+            claude=self.claude,
             ask=self.ask,
             interpreter=self.plan.settings_of(phase).interpreter,
             guarded=str(self.repository.root) if self.plan.sandbox == "docker" else "",

@@ -30,6 +30,14 @@ def header(context: RunContext) -> list[tuple[str, str]]:
     return rows + settings(context.plan, context.machine) + notes(context.plan, context.repository)
 
 
+CREDENTIALS = {
+    "gateway": "gateway: the Claude credential stays out of every sandbox",
+    "env": "env: claude steps, and all they start, can read your Claude credentials",
+    "host_login": "host_login: claude steps, and all they start, can read a copy of your Claude login",
+    "none": "none: claude steps have no credentials",
+}
+
+
 def settings(plan: Plan, machine: Machine | None) -> list[tuple[str, str]]:
     """What the sandboxes of a plan are like; without a machine the image stays a name."""
     if plan.sandbox == "host":
@@ -43,14 +51,12 @@ def settings(plan: Plan, machine: Machine | None) -> list[tuple[str, str]]:
         rows += _containers(plan, name, settings, machine)
     taken = sorted({name for settings in plan.all_settings().values() for name in settings.env})
     if taken:
-        reach = any(settings.network != "none" for settings in plan.all_settings().values())
+        reach = any(settings.network_kind != "none" for settings in plan.all_settings().values())
         label = "warning" if reach else "environment"
         tail = ": steps that reach a network can send them away" if reach else ""
         rows.append((label, f"taken from your environment: {', '.join(taken)}{tail}"))
     if plan.uses_claude:
-        rows.append(
-            ("credentials", "env: claude steps, and all they start, can read your Claude credentials")
-        )
+        rows.append(("credentials", CREDENTIALS[plan.workflow.claude.credentials]))
     if plan.workflow.mode == "mapreduce":
         rows.append(("parallel", f"up to {plan.max_parallel} agents at a time"))
     return rows
@@ -74,8 +80,9 @@ def _containers(
     limits = f"{settings.cpus:g} CPUs, {size} memory, {settings.pids} processes, {disk} of disk"
     built = "built from the base commit" if settings.build or settings.devcontainer else None
     image = choice.name if choice else settings.image or built or "built-in"
-    network = str(settings.network)
-    network += ": steps can reach the internet" if network == "bridge" else ""
+    network = {"bridge": "bridge: steps can reach the internet", "none": "none"}.get(
+        settings.network_kind, f"through the gateway to {', '.join(settings.egress)}"
+    )
     rows = [
         ("image", f"{where}{image}"),
         ("network", f"{where}{network}"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from prodigy.errors import EnvironmentUnavailable, ImageUnavailable
+from prodigy.sandbox.builtin import CLAUDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,18 +47,24 @@ class ImageChooser:
         self._source = source
         self._known: dict[str, ImageChoice] = {}
 
-    def choose(self, settings: SandboxSettings) -> ImageChoice:
-        """Return the image of these settings. Raises ImageUnavailable, EnvironmentUnavailable."""
-        wanted = settings.model_dump_json(include={"image", "pull", "build", "devcontainer"})
+    def choose(self, settings: SandboxSettings, *, claude: bool = False) -> ImageChoice:
+        """Return the image of these settings.
+
+        ``claude``: whether Claude Code must be in it, where prodigy chooses.
+        Raises ImageUnavailable, EnvironmentUnavailable.
+        """
+        wanted = f"{claude} " + settings.model_dump_json(include={"image", "pull", "build", "devcontainer"})
         if wanted not in self._known:
-            self._known[wanted] = self._find(settings)
+            self._known[wanted] = self._find(settings, claude=claude)
         return self._known[wanted]
 
-    def _find(self, settings: SandboxSettings) -> ImageChoice:
+    def _find(self, settings: SandboxSettings, *, claude: bool) -> ImageChoice:
         if settings.devcontainer:
             return self._devcontainer(settings)
         if settings.build is not None:
             return _choice(self.build(settings.build))
+        if settings.image is None and claude:
+            return _choice(self._images.provide(CLAUDE))
         return _choice(self._images.resolve(settings.image, pull=settings.pull))
 
     def build(self, build: Build, base: str = "") -> ImageInfo:

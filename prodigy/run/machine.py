@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, PolicyViolation
+from prodigy.errors import ImageUnavailable, PolicyViolation
+from prodigy.run.credentials import process_secrets, read_model
 from prodigy.run.image_choice import ImageChoice, ImageChooser
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from prodigy.sandbox.docker.engine import Engine
     from prodigy.sandbox.images import Images
     from prodigy.sandbox.protocol import Backend
+    from prodigy.workflow.claude_settings import ClaudeSettings
     from prodigy.workflow.sandbox_settings import SandboxSettings
 
 
@@ -61,15 +63,25 @@ def prepare_ahead(plan: Plan, home: Path, source: Callable[[], Committed] | None
     return machine
 
 
-def prepare(plan: Plan, home: Path, source: Callable[[], Committed] | None = None) -> Machine:
+def prepare(
+    plan: Plan,
+    home: Path,
+    source: Callable[[], Committed] | None = None,
+    *,
+    phases: frozenset[str] | None = None,
+) -> Machine:
     """Find the engine and the images, and see that they can do what the plan asks.
 
-    ``source``: the base commit, for images that are built from it.
+    ``source``: the base commit, for images that are built from it. ``phases``: those that may run Claude
+    this time; all that can, unless given.
 
     Raises EngineUnavailable, ImageUnavailable, EnvironmentUnavailable: nothing was created.
     """
-    if plan.uses_claude:
-        _require_credentials()
+    phases = plan.workflow.claude_phases() if phases is None else phases
+    if phases:
+        process_secrets(plan.workflow.claude)
+        if plan.workflow.claude.credentials == "gateway":
+            read_model()
     if plan.sandbox == "host":
         from prodigy.sandbox.host import HostBackend
 
@@ -84,9 +96,12 @@ def prepare(plan: Plan, home: Path, source: Callable[[], Committed] | None = Non
     engine.require_local(home)
     images = Images(engine, home / "images")
     chooser = ImageChooser(images, source)
-    chosen = {name: chooser.choose(settings) for name, settings in plan.all_settings().items()}
+    chosen = {
+        name: chooser.choose(settings, claude=name in phases)
+        for name, settings in plan.all_settings().items()
+    }
     for name, settings in plan.all_settings().items():
-        _check_image(plan, name, settings, images, chosen[name])
+        _check_image(settings, images, chosen[name], claude=plan.workflow.claude if name in phases else None)
     return Machine(
         DockerBackend(engine, images),
         _owner(plan, engine),
@@ -97,7 +112,7 @@ def prepare(plan: Plan, home: Path, source: Callable[[], Committed] | None = Non
 
 
 def _check_image(
-    plan: Plan, phase: str, settings: SandboxSettings, images: Images, choice: ImageChoice
+    settings: SandboxSettings, images: Images, choice: ImageChoice, *, claude: ClaudeSettings | None
 ) -> None:
     """See that an image holds what the phase's steps need. Raises ImageUnavailable."""
     facts = images.probe(choice.id, choice.name)
@@ -105,10 +120,11 @@ def _check_image(
         raise ImageUnavailable(
             f"the image {choice.name} has no bash, which `interpreter: {settings.interpreter}` asks for"
         )
-    if phase in plan.workflow.claude_phases() and "claude" not in facts.programs:
+    # Whether a program of another name is there shows when it is run.
+    if claude is not None and claude.command == "claude" and "claude" not in facts.programs:
         raise ImageUnavailable(
             f"the image {choice.name} does not hold the program claude, which the workflow's steps run",
-            help="name an image with Claude Code in it: `sandbox: {image: …}`, or --image",
+            help="name no image: prodigy's own then has it; or one with Claude Code in it",
         )
 
 
@@ -133,13 +149,3 @@ def _unenforced(plan: Plan, always: Sequence[str]) -> tuple[str, ...]:
     written = {name for settings in plan.all_settings().values() for name in settings.model_fields_set}
     without = sorted(written - {"interpreter", "stop_grace", "env", *always})
     return (*always, *without)
-
-
-def _require_credentials() -> None:
-    from prodigy.run.command import claude_environment
-
-    if not claude_environment():
-        raise EnvironmentUnavailable(
-            "the workflow has claude steps with `credentials: env`, but no Claude credentials are set here",
-            help="set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN",
-        )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.masking import Masker
+    from prodigy.run.claude import Claude
     from prodigy.run.events import Bus
     from prodigy.run.ledger import Ledger
     from prodigy.run.station import Station
@@ -52,6 +53,8 @@ class Place:
     """Whether the last step is to count what is left uncommitted."""
     command_limits: Callable[[Step], float | None] = lambda _step: None
     """The time an agent's settings give a step."""
+    claude: Claude | None = None
+    """How Claude runs, where some step may run it."""
     ask: Callable[[str], bool | None] = lambda _question: None
     """Asks the user; None: there is nobody to ask."""
 

@@ -30,7 +30,7 @@ class Overrides:
 
     sandbox: SandboxKind = "docker"
     image: str | None = None
-    network: Literal["none", "bridge"] | None = None
+    network: Literal["none", "bridge"] | dict[str, list[str]] | None = None
     cpus: float | None = None
     memory: int | None = None
     max_parallel: int | None = None
@@ -168,11 +168,16 @@ def make_plan(
 
 
 def _refuse_for_host(workflow: Workflow) -> None:
-    written = [workflow.sandbox.model_fields_set & {"network"}]
-    if workflow.sandbox.network == "none" and any(written):
+    kind = workflow.sandbox.network_kind
+    if kind != "bridge" and "network" in workflow.sandbox.model_fields_set:
         raise UsageError(
-            "the workflow asks for `network: none`, which --sandbox host cannot enforce",
+            f"the workflow asks for `network: {kind}`, which --sandbox host cannot enforce",
             help="use the docker sandbox, or remove the setting from the file",
+        )
+    if workflow.claude_phases() and workflow.claude.credentials == "gateway":
+        raise UsageError(
+            "the workflow has claude steps with `credentials: gateway`, which --sandbox host cannot seal off",
+            help="use the docker sandbox, or write `claude: {credentials: env}` or `host_login`",
         )
 
 

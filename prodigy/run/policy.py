@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prodigy.run.plan import Plan
+    from prodigy.workflow.claude_settings import ClaudeSettings
     from prodigy.workflow.sandbox_settings import SandboxSettings
 
 _BOUNDS = {"memory": "max_memory", "cpus": "max_cpus", "pids": "max_pids", "disk": "max_disk"}
@@ -83,10 +84,17 @@ def _broken(plan: Plan, policy: MachinePolicy) -> Iterator[str]:
         yield f"{plan.max_parallel} agents at a time are more than {policy.max_parallel} (max_parallel)"
     if policy.max_timeout is not None and (plan.timeout or 0) > policy.max_timeout:
         yield f"a timeout of {plan.timeout:g} s is longer than {policy.max_timeout:g} s (max_timeout)"
-    credentials = plan.workflow.claude.credentials
-    allowed = policy.allowed_credentials
-    if plan.uses_claude and allowed is not None and credentials not in allowed:
-        yield f"Claude's credentials mode `{credentials}` is not allowed (allowed_credentials)"
+    if plan.uses_claude:
+        yield from _broken_claude(plan.workflow.claude, policy)
+
+
+def _broken_claude(claude: ClaudeSettings, policy: MachinePolicy) -> Iterator[str]:
+    allowed, most = policy.allowed_credentials, policy.max_run_budget_usd
+    if allowed is not None and claude.credentials not in allowed:
+        yield f"Claude's credentials mode `{claude.credentials}` is not allowed (allowed_credentials)"
+    yield from _broken_egress("claude.egress", claude.egress, policy)
+    if most is not None and claude.run_budget_usd is not None and claude.run_budget_usd > most:
+        yield f"a budget of {claude.run_budget_usd:g} USD is more than {most:g} USD (max_run_budget_usd)"
 
 
 def _broken_settings(settings: SandboxSettings, policy: MachinePolicy) -> Iterator[str]:
@@ -95,9 +103,18 @@ def _broken_settings(settings: SandboxSettings, policy: MachinePolicy) -> Iterat
         if limit is not None and value > limit:
             yield f"`{name}` {value} is more than {limit} ({rule})"
     yield from _broken_image(settings, policy)
-    if policy.allowed_networks is not None and settings.network not in policy.allowed_networks:
-        yield f"`network: {settings.network}` is not allowed (allowed_networks)"
+    kind = settings.network_kind
+    if policy.allowed_networks is not None and kind not in policy.allowed_networks:
+        yield f"`network: {kind}` is not allowed (allowed_networks)"
+    yield from _broken_egress("network", settings.egress, policy)
     yield from _broken_rights(settings, policy)
+
+
+def _broken_egress(where: str, names: tuple[str, ...], policy: MachinePolicy) -> Iterator[str]:
+    allowed = policy.allowed_egress
+    for name in names:
+        if allowed is not None and name not in allowed:
+            yield f"`{where}` may not reach {name} (allowed_egress)"
 
 
 def _broken_rights(settings: SandboxSettings, policy: MachinePolicy) -> Iterator[str]:

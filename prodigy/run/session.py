@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import EnvironmentUnavailable
 from prodigy.owner import Owner
+from prodigy.run.claude import Claude
 from prodigy.run.context import RunContext
+from prodigy.run.credentials import process_secrets, read_model
 from prodigy.run.events import Bus
 from prodigy.run.plan import Plan, definition
+from prodigy.run.spending import Spending
 from prodigy.run.variables import read_variables
 from prodigy.state.database import Database
 from prodigy.state.journal import Journal
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from prodigy.run.machine import Machine
     from prodigy.run.stop import Stop
     from prodigy.run.variables import Variables
+    from prodigy.sandbox.egress import Model
 
 
 @contextmanager
@@ -50,9 +54,13 @@ def new_session(
         (effect,) = journal.intend(("store", record.id))
         store = Store.create(home, record.id, repository)
         journal.settle(effect)
-        yield _context(
+        context = _context(
             home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
         )
+        try:
+            yield context
+        finally:
+            machine.backend.close()
         journal.flush()
 
 
@@ -89,7 +97,10 @@ def open_session(
         context = _context(
             home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
         )
-        yield dataclasses.replace(context, resumed=resumed)
+        try:
+            yield dataclasses.replace(context, resumed=resumed)
+        finally:
+            machine.backend.close()
         journal.flush()
 
 
@@ -148,7 +159,10 @@ def _context(
     from prodigy.git.merging import SessionMerger
     from prodigy.git.workspace import Workspaces
 
+    claude, model = _claude(plan, journal)
     return RunContext(
+        claude=claude,
+        model=model,
         home=home,
         record=record,
         plan=plan,
@@ -163,3 +177,18 @@ def _context(
         stop=stop,
         variables=variables,
     )
+
+
+def _claude(plan: Plan, journal: Journal) -> tuple[Claude | None, Model | None]:
+    """How Claude runs, and the endpoint that gateways lead to."""
+    settings = plan.workflow.claude
+    if not plan.uses_claude:
+        return None, None
+    try:
+        secrets = process_secrets(settings)
+        model = read_model() if settings.credentials == "gateway" else None
+    except EnvironmentUnavailable:
+        # What runs Claude has asked for them before; merging what it has done needs none.
+        return None, None
+    spending = Spending(journal, settings.run_budget_usd or plan.policy.max_run_budget_usd)
+    return Claude(settings, spending, plan.sandbox == "docker", secrets), model

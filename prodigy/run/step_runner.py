@@ -268,6 +268,7 @@ class StepRunner:
         if status == "failed" and self.step.foreach is None:
             self.place.ledger.forget()
         note = self._guarded_note()
+        heard = [one.claude for one in self.attempts if one.claude is not None and one.claude.result]
         result = StepResult(
             path=self.step.path,
             id=self.step.id,
@@ -284,6 +285,11 @@ class StepRunner:
             error=failure,
             tolerated_by=self.tolerated_by if status == "tolerated" else None,
             note=note,
+            cost_usd=sum(one.usd for one in heard) if heard else None,
+            tokens={name: sum(one.tokens[name] for one in heard) for name in heard[0].tokens}
+            if heard
+            else None,
+            claude_session_id=heard[-1].session_id if heard else None,
         )
         self.place.bus.emit(
             "step_completed",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import EnvironmentUnavailable, PolicyViolation, ProdigyError, UsageError
 from prodigy.masking import SHORTEST, Masker
+from prodigy.run.credentials import known_secrets
 from prodigy.run.names import ScopeNames
 from prodigy.workflow.env_file import parse_env_file
 from prodigy.workflow.expression_nodes import ExpressionError
@@ -142,7 +143,7 @@ def read_variables(
             f"[P603] secrets are not set on this machine: {', '.join(missing)}",
             help="set the variable, or write the file, that the workflow names for each",
         )
-    found.masker = Masker(found.secrets.values())
+    found.masker = Masker([*found.secrets.values(), *(known_secrets() if flow.claude_phases() else ())])
     return found
 
 

@@ -21,7 +21,7 @@ def visit(
     watcher: Watcher,
     *,
     image: str | None,
-    network: str | None,
+    network: str | dict[str, list[str]] | None,
 ) -> int:
     """Open a shell on the session's workspace; gives the shell's exit code.
 

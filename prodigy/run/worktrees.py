@@ -47,6 +47,9 @@ def session_store(home: Path, record: SessionRecord) -> Store | None:
 class _NoBackend:
     """Stands where no sandbox is needed."""
 
+    def close(self) -> None:
+        pass
+
     def open(self, spec: SandboxSpec) -> Sandbox:
         raise SandboxFailure(f"no sandbox was prepared for {spec.name}")
 
@@ -58,7 +61,16 @@ def visiting(home: Path, record: SessionRecord, watcher: Watcher, *, sandbox: bo
     needed = sandbox or record.workspace_state == "in_use"
     repository = open_repository(Path(record.repository))
     nowhere = Machine(_NoBackend(), (os.getuid(), os.getgid()))
-    machine = prepare(plan, home, lambda: Committed.at(repository, record.base)) if needed else nowhere
+    machine = (
+        prepare(
+            plan,
+            home,
+            lambda: Committed.at(repository, record.base),
+            phases=plan.workflow.claude_phases() & {"merge"},
+        )
+        if needed
+        else nowhere
+    )
     stop = Stop()
     with stop.signals(), open_session(home, record, repository, machine, watcher, stop) as context:
         yield context

@@ -50,6 +50,9 @@ class HostBackend:
     )
     """What a container would guarantee and this cannot."""
 
+    def close(self) -> None:
+        """There is nothing that sandboxes share."""
+
     def open(self, spec: SandboxSpec) -> HostSandbox:
         """Take a worktree. Raises SandboxFailure for one that is not a plain directory."""
         return HostSandbox(spec)

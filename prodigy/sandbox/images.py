@@ -1,21 +1,18 @@
-"""Images: the built-in one, those a workflow names, and those prodigy has built."""
+"""Images: prodigy's own, those a workflow names, and those prodigy has built."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import subprocess
-import tarfile
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prodigy.errors import EnvironmentUnavailable, ImageUnavailable, SandboxFailure
+from prodigy.errors import ImageUnavailable, SandboxFailure
+from prodigy.sandbox.builtin import BASE, sources
 from prodigy.sandbox.classify import Trouble
 from prodigy.sandbox.docker.engine import EngineRefused
 from prodigy.sandbox.facts import FactStore, ImageFacts
@@ -23,10 +20,11 @@ from prodigy.sandbox.facts import FactStore, ImageFacts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
+    from prodigy.sandbox.builtin import Builtin
     from prodigy.sandbox.docker.engine import Engine
 
-REPOSITORY = "prodigy-base"
 LABEL = "prodigy.image"
 """On every image prodigy builds; nothing else is ever pruned."""
 BUILD_LIMIT = 3600
@@ -69,11 +67,12 @@ class Images:
 
     @cached_property
     def builtin(self) -> str:
-        """The built-in image's reference: its tag is a key of its content."""
-        key = hashlib.sha256()
-        for path in _files(sources() / "base"):
-            key.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
-        return f"{REPOSITORY}:{key.hexdigest()[:12]}"
+        """The built-in image's reference."""
+        return BASE.reference
+
+    def provide(self, builtin: Builtin, on_line: Callable[[str], None] | None = None) -> ImageInfo:
+        """Return one of prodigy's own images, built when it is missing. Raises ImageUnavailable."""
+        return self._inspect(builtin.reference) or self.build(builtin, on_line=on_line)
 
     def resolve(
         self,
@@ -86,12 +85,11 @@ class Images:
 
         Raises ImageUnavailable.
         """
-        name = reference or self.builtin
-        found = self._inspect(name)
-        if found and (pull != "always" or reference is None):
-            return replace(found, reference=name)  # an image may have several names: the one asked for counts
-        if reference is None:
-            return self.build(on_line=on_line)
+        if not reference:
+            return self.provide(BASE, on_line)
+        found = self._inspect(reference)
+        if found and pull != "always":
+            return replace(found, reference=reference)  # it may have several names: the one asked for counts
         if pull == "never":
             raise ImageUnavailable(
                 f"the image {reference} is not here, and `pull: never` forbids to fetch it"
@@ -111,14 +109,26 @@ class Images:
         return self._facts.of(reference, name)
 
     def build(
-        self, *, no_cache: bool = False, pull: bool = False, on_line: Callable[[str], None] | None = None
+        self,
+        builtin: Builtin = BASE,
+        *,
+        no_cache: bool = False,
+        pull: bool = False,
+        on_line: Callable[[str], None] | None = None,
     ) -> ImageInfo:
-        """Build the built-in image. Raises ImageUnavailable, BuildFailed."""
-        base = _base_of(sources() / "base" / "Dockerfile")
-        if pull or not self._inspect(base):
-            self._provide(base, on_line)
+        """Build one of prodigy's own images. Raises ImageUnavailable, BuildFailed."""
+        if builtin.on is not None:
+            self.provide(builtin.on, on_line)
+        foreign = builtin.foreign_base
+        if foreign and (pull or not self._inspect(foreign)):
+            self._provide(foreign, on_line)
         return self._build(
-            self.builtin, _tar(sources() / "base"), on_line, nocache=no_cache, labels={LABEL: "base"}
+            builtin.reference,
+            builtin.context(),
+            on_line,
+            nocache=no_cache,
+            buildargs=builtin.arguments,
+            labels={LABEL: builtin.name},
         )
 
     def build_context(
@@ -253,40 +263,6 @@ class Images:
         made = subprocess.run([str(program)], env=environment, capture_output=True, text=True, check=False)
         if made.returncode or not self._inspect(base):
             raise ImageUnavailable(made.stderr.strip() or f"{base} could not be made")
-
-
-def sources() -> Path:
-    """Return the directory of the image sources: packaged with prodigy, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    for place in (package / "_images", package.parent / "images"):
-        if (place / "base" / "Dockerfile").is_file():
-            return place
-    raise EnvironmentUnavailable(
-        "this installation of prodigy lacks its image sources", help="install it again"
-    )
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if path.is_file())
-
-
-def _tar(directory: Path) -> io.BytesIO:
-    """Pack a build context whose bytes depend on nothing but the files' names and contents."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in _files(directory):
-            entry = tarfile.TarInfo(path.name)
-            entry.size = path.stat().st_size
-            entry.mode = 0o755 if os.access(path, os.X_OK) else 0o644
-            with path.open("rb") as file:
-                archive.addfile(entry, file)
-    buffer.seek(0)
-    return buffer
-
-
-def _base_of(dockerfile: Path) -> str:
-    lines = dockerfile.read_text(encoding="utf-8").splitlines()
-    return next(line.split()[1] for line in lines if line.upper().startswith("FROM "))
 
 
 def _follow(event: dict[str, Any], lines: list[str], on_line: Callable[[str], None] | None) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from prodigy.masking import Masker
+    from prodigy.sandbox.egress import Egress
     from prodigy.values import CacheSpec, ErrorKind, MountSpec
 
 OUTPUT = "PRODIGY_OUTPUT"
@@ -44,6 +45,10 @@ class SandboxSpec:
     labels: Mapping[str, str]
     image: str = ""
     network: Literal["none", "bridge"] = "none"
+    egress: Egress | None = None
+    """What is reached through the gateway; nothing else is, unless there is a network besides."""
+    on_denied: Callable[[str, int], None] | None = None
+    """Called with host and port of each connection that the gateway refuses. From another thread."""
     limits: Limits = field(default_factory=Limits)
     stop_grace: float = 10.0
     """Seconds between TERM and KILL."""
@@ -182,6 +187,9 @@ class Sandbox(Protocol):
 
 class Backend(Protocol):
     """Opens sandboxes."""
+
+    def close(self) -> None:
+        """Give up what sandboxes shared; none may be open. Idempotent."""
 
     def open(self, spec: SandboxSpec) -> Sandbox:
         """Start a sandbox.

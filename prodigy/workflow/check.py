@@ -79,19 +79,8 @@ class _Checker:
         elif use.kind == "expression":
             if isinstance(use.node, Scalar):
                 check_expression(self.findings, use.node, use.text, known)
-        else:
-            if use.kind == "prompt":
-                self.claude(use)
-            if "$" in use.text and isinstance(use.node, Scalar):
-                self.text(use, use.node, known)
-
-    def claude(self, use: Use) -> None:
-        """Report a prompt where Claude cannot be reached."""
-        claude, sandbox = self.draft.get("claude") or {}, self.draft.get("sandbox") or {}
-        if claude.get("credentials") != "env" or sandbox.get("network") != "bridge":
-            message = "a claude step runs only with both `credentials: env` and `network: bridge` written out"
-            advice = "write `claude: {credentials: env}` and `sandbox: {network: bridge}` at the top level"
-            self.findings.error("P602", use.node.start, message, advice)
+        elif "$" in use.text and isinstance(use.node, Scalar):
+            self.text(use, use.node, known)
 
     def capture(self, use: Use, known: Known) -> None:
         """Note a name that is set from here on; report one that would hide another."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
 from prodigy.workflow.nodes import Mapping, Node, Scalar, Sequence, plain
-from prodigy.workflow.sandbox_settings import Build, Cache, SandboxSettings
+from prodigy.workflow.sandbox_settings import Build, Cache, EgressList, SandboxSettings
 
 if TYPE_CHECKING:
     from prodigy.workflow.reader import Reader
@@ -116,9 +116,11 @@ class SandboxReader:
     def network(self, node: Node, where: str) -> Any:
         """Return the network."""
         if isinstance(node, Mapping):
-            message = f"`network` of {where}: egress lists are not available yet in this version of prodigy"
-            self.findings.error("P201", node.start, message)
-            return None
+            place = f"`network` of {where}"
+            keys = self.reader.keys(node, spellings.NETWORK, place)
+            if "egress" not in keys and node.pairs == []:
+                self.findings.error("P203", node.start, f"{place} needs `egress`")
+            return self.reader.fields(EgressList, keys, place)
         return self.reader.field(SandboxSettings, "network", node, where)
 
     def env(self, node: Node, where: str) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from prodigy.egress_rule import EgressRule
 from prodigy.workflow.fields import Duration, EnvName, Model, Size
 
 Interpreter = Literal[
@@ -40,6 +41,21 @@ class Cache(Model):
     """Whether it may only be read."""
 
 
+def _host_name(text: str) -> str:
+    EgressRule.parse(text)
+    return text
+
+
+HostName = Annotated[str, AfterValidator(_host_name)]
+
+
+class EgressList(Model):
+    """A network of names: nothing else is reached, and those only by HTTP and HTTPS through the gateway."""
+
+    egress: Annotated[tuple[HostName, ...], Field(min_length=1)]
+    """Hosts: `host`, `*.host` for all below it, `host:port`; ports 80 and 443 unless one is written."""
+
+
 class SandboxSettings(Model):
     """The containers that run the steps."""
 
@@ -51,8 +67,8 @@ class SandboxSettings(Model):
     """An image built from the base commit, in place of a named one."""
     devcontainer: bool = False
     """Take image, variables and user from the base commit's `.devcontainer/devcontainer.json`."""
-    network: Literal["none", "bridge"] = "none"
-    """Whether steps reach a network."""
+    network: Literal["none", "bridge"] | EgressList = "none"
+    """What steps reach: nothing, the internet, or the names of a list."""
     cpus: Annotated[float, Field(gt=0, le=4096)] = 2.0
     """Processors a container may use."""
     memory: Size = 4 << 30
@@ -81,6 +97,16 @@ class SandboxSettings(Model):
     """Between the polite signal and the final one."""
     interpreter: Interpreter = "auto"
     """The shell of shell steps; ``auto``: bash where the image has it, else sh."""
+
+    @property
+    def network_kind(self) -> Literal["none", "bridge", "egress"]:
+        """The kind of network, as the machine's policy names it."""
+        return "egress" if isinstance(self.network, EgressList) else self.network
+
+    @property
+    def egress(self) -> tuple[str, ...]:
+        """The names that are reached through the gateway."""
+        return self.network.egress if isinstance(self.network, EgressList) else ()
 
 
 def merged(base: SandboxSettings, override: dict[str, Any]) -> SandboxSettings:

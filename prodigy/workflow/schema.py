@@ -24,7 +24,7 @@ from prodigy.workflow.models import (
 )
 from prodigy.workflow.policy import MachinePolicy
 from prodigy.workflow.retry import Retry
-from prodigy.workflow.sandbox_settings import Build, Cache, SandboxSettings
+from prodigy.workflow.sandbox_settings import Build, Cache, EgressList, SandboxSettings
 from prodigy.workflow.step import (
     CaptureStreams,
     Check,
@@ -184,6 +184,7 @@ _SANDBOX_SPECIAL: dict[str, Schema] = {
     "tmpfs": _either({"type": "array", "items": _TEXT}, _map_of(_ref("size"))),
     "gpus": _either({"const": "all"}, {"type": "integer", "minimum": 1}, {"type": "array", "items": _TEXT}),
     "env": _TEXTS,
+    "network": _either({"enum": ["none", "bridge"]}, _ref("network")),
     **{phase: _ref("sandbox_of_phase") for phase in ("setup", "map", "reduce", "merge")},
 }
 _FILE: dict[str, Schema] = {
@@ -324,6 +325,7 @@ def _definitions() -> dict[str, Schema]:
         "env_file": (spellings.ENV_FILE, EnvFile, {}),
         "sandbox": (spellings.SANDBOX, SandboxSettings, _SANDBOX_SPECIAL),
         "sandbox_of_phase": (spellings.SANDBOX_OF_PHASE, SandboxSettings, _SANDBOX_SPECIAL),
+        "network": (spellings.NETWORK, EgressList, {}),
         "build": (spellings.BUILD, Build, {"args": _map_of(_SCALAR)}),
         "cache": (spellings.CACHE, Cache, {}),
         "setup": (

@@ -131,12 +131,19 @@ STEP_VALIDATE = Place(_names("commands success_criteria max_attempts retry_delay
 CHECK = Place(_names("command expect_output expect_exit_code command_type"))
 TEST = Place(_names("command on_failure"))
 
-_CLAUDE_LATER = _names(
-    "model append_system_prompt max_turns max_budget_usd run_budget_usd allowed_tools disallowed_tools "
-    "permission_mode extra_args env egress command"
+_CLAUDE = _names(
+    "model append_system_prompt max_turns max_budget_usd allowed_tools disallowed_tools permission_mode "
+    "extra_args env command"
 )
-CLAUDE = Place(_names("credentials"), {}, _CLAUDE_LATER, _REMOVED)
-CLAUDE_STEP = Place(_names("prompt"), {}, _CLAUDE_LATER | {"credentials"}, _REMOVED)
+_CLAUDE_ONCE = _names("run_budget_usd credentials egress")
+CLAUDE = Place(_CLAUDE | _CLAUDE_ONCE, {}, frozenset(), _REMOVED)
+CLAUDE_STEP = Place(
+    _CLAUDE | {"prompt"},
+    {},
+    frozenset(),
+    _REMOVED | dict.fromkeys(_CLAUDE_ONCE, "it holds for the whole run; write it in the file's `claude`"),
+)
+NETWORK = Place(_names("egress"))
 
 ENV_COMMAND = Place(_names("command cache"))
 ENV_CONDITION = Place(_names("condition when_true when_false"))

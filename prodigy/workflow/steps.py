@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prodigy.workflow import spellings
+from prodigy.workflow.claude_settings import ClaudeSettings
 from prodigy.workflow.env_reader import EnvReader
 from prodigy.workflow.foreach_reader import ForeachReader
 from prodigy.workflow.handlers import HandlerReader
@@ -184,8 +185,9 @@ class StepReader:
         keys = self.reader.keys(node, spellings.CLAUDE_STEP, f"`claude` of {where}")
         if "prompt" not in keys:
             self.findings.error("P203", node.start, f"`claude` of {where} needs `prompt`")
-        draft["claude_options"] = {}
-        return keys.get("prompt", node)
+        prompt = keys.pop("prompt", node)
+        draft["claude_options"] = self.reader.fields(ClaudeSettings, keys, f"`claude` of {where}")
+        return prompt
 
     def finish(self, draft: dict[str, Any], path: str, keys: dict[str, Node]) -> dict[str, Any]:
         """Add what depends on the rest: name, results, retry, handlers, checks."""

@@ -138,11 +138,12 @@ def test_prune_takes_what_prodigy_built_and_nobody_uses(engine: Engine, images: 
 def test_a_failed_build_shows_its_last_lines(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str
 ) -> None:
+    from prodigy.sandbox import builtin
     from prodigy.sandbox import images as module
 
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "Dockerfile").write_text(f"FROM {image}\nRUN echo almost; exit 3\n")
-    monkeypatch.setattr(module, "sources", lambda: tmp_path)
+    monkeypatch.setattr(builtin, "sources", lambda: tmp_path)
     lines: list[str] = []
     with pytest.raises(module.BuildFailed, match="returned a non-zero code: 3") as failed:
         Images(engine, tmp_path).build(on_line=lines.append)

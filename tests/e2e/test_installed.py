@@ -42,7 +42,7 @@ def test_the_program_starts(site: Path) -> None:
 
 
 def test_the_image_sources_come_with_it(site: Path) -> None:
-    sources = Path(run_python(site, "from prodigy.sandbox.images import sources; print(sources())"))
+    sources = Path(run_python(site, "from prodigy.sandbox.builtin import sources; print(sources())"))
 
     assert sources.is_relative_to(site)
     assert (sources / "base" / "Dockerfile").read_bytes() == (

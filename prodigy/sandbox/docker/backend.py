@@ -11,6 +11,7 @@ from prodigy.errors import ImageUnavailable, OverlayUnavailable, SandboxFailure
 from prodigy.sandbox.classify import Trouble
 from prodigy.sandbox.docker.container import Container, remove
 from prodigy.sandbox.docker.engine import EngineRefused
+from prodigy.sandbox.docker.gateways import Gateways
 from prodigy.sandbox.docker.leftovers import HOME_LABEL
 from prodigy.sandbox.docker.options import Identity, container
 
@@ -29,7 +30,12 @@ class DockerBackend:
     def __init__(self, engine: Engine, images: Images) -> None:
         self.engine = engine
         self._images = images
+        self._gateways = Gateways(engine, images)
         engine.require_limits()
+
+    def close(self) -> None:
+        """Remove the gateways. Idempotent. Raises SandboxFailure."""
+        self._gateways.close()
 
     def open(self, spec: SandboxSpec) -> Container:
         """Create and start a container.
@@ -42,6 +48,7 @@ class DockerBackend:
         volume = name if spec.mount.kind == "overlay" else None
         user = {None: self.engine.user, "root": "0:0"}.get(spec.user, spec.user or "")
         self._provide_caches(spec)
+        link = self._gateways.link(spec, name) if spec.egress else None
         body = container(
             spec,
             name=name,
@@ -49,17 +56,24 @@ class DockerBackend:
             identity=Identity(user, keep_id=self.engine.facts.rootless and self.engine.facts.podman),
             mount=self._translated(spec.mount),
             volumes=facts.volumes,
+            link=link,
         )
         lifeline = None
         try:
             identifier = self._create(body, name)
+            if link and spec.network != "none":
+                self.engine.ask(self.engine.api.connect_container_to_network, identifier, spec.network)
             lifeline = self.engine.attach(identifier)
             self.engine.ask(self.engine.api.start, identifier)
+            if link:
+                link.watch(identifier, spec.on_denied)
         except BaseException as error:
             if lifeline:
                 lifeline.close()
             with contextlib.suppress(SandboxFailure):
                 remove(self.engine, name, volume)
+                if link:
+                    link.close()
             if isinstance(error, EngineRefused):
                 raise _meaning(error, spec) from error
             raise
@@ -71,8 +85,9 @@ class DockerBackend:
             volume=volume,
             interpreter="bash" if "bash" in facts.programs else "sh",
             stop_grace=spec.stop_grace,
-            environment=dict(spec.environment),
+            environment={**spec.environment, **(link.environment if link else {})},
             disk=spec.disk,
+            link=link,
         )
 
     def _provide_caches(self, spec: SandboxSpec) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prodigy.sandbox.docker.engine import Engine
+    from prodigy.sandbox.docker.gateways import Link
     from prodigy.sandbox.flight import Flight, Stoppable
 
 ANSWER_LIMIT = 5
@@ -55,6 +56,7 @@ class Container(Runner):
         stop_grace: float,
         environment: Mapping[str, str],
         disk: int | None,
+        link: Link | None = None,
     ) -> None:
         super().__init__(stop_grace, disk)
         self._environment = {**ENVIRONMENT, **environment}
@@ -64,6 +66,7 @@ class Container(Runner):
         self._engine = engine
         self._lifeline = lifeline
         self._volume = volume
+        self._link = link
         self._killed = False
         self._closing = threading.Lock()
         self._removed = False
@@ -117,6 +120,8 @@ class Container(Runner):
             self._ended = True
             self._lifeline.close()
             remove(self._engine, self.identifier, self._volume)
+            if self._link:
+                self._link.close()
             self._removed = True
 
     def _closed_within(self, seconds: float) -> bool:

@@ -10,6 +10,7 @@ from prodigy.sandbox.protocol import WORKSPACE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from prodigy.sandbox.docker.gateways import Link
     from prodigy.sandbox.protocol import SandboxSpec
     from prodigy.values import CacheSpec, MountSpec
 
@@ -53,11 +54,12 @@ def container(
     identity: Identity,
     mount: MountSpec,
     volumes: tuple[str, ...] = (),
+    link: Link | None = None,
 ) -> dict[str, Any]:
     """Return the body of the engine's create request: the settings of ``docs/isolation.md``.
 
     ``mount`` has paths as the engine sees them. ``volumes`` are paths the image declares as volumes:
-    they become scratch memory, for a volume would be a second mount.
+    they become scratch memory, for a volume would be a second mount. ``link``: its way to the gateway.
     """
     limits = spec.limits
     host: dict[str, Any] = {
@@ -69,7 +71,7 @@ def container(
         "Init": True,
         "IpcMode": "private",
         "CgroupnsMode": "private",
-        "NetworkMode": spec.network,
+        "NetworkMode": link.network if link else spec.network,
         "Memory": limits.memory,
         "MemorySwap": limits.memory,
         "CpuPeriod": CPU_PERIOD,
@@ -78,6 +80,9 @@ def container(
         "ShmSize": limits.shm_size,
         "LogConfig": {"Type": "none"},
     }
+    if link:
+        # Else an older engine forwards questions of names through a resolver of the host (CVE-2024-29018).
+        host["Dns"] = [link.gateway_address]
     if spec.runtime is not None:
         host["Runtime"] = spec.runtime
     if spec.gpus is not None:
