@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 _POLL = 0.3
-_STREAMS = {".out": "stdout", ".err": "stderr"}
+_STREAMS = {".out": "stdout", ".err": "stderr", ".claude": "claude"}
 
 
 @command(app)
@@ -40,7 +40,9 @@ def logs(
         str | None, typer.Option(metavar="PATH", help="Only of this step, as commands[1].")
     ] = None,
     item: Annotated[str | None, typer.Option(metavar="ID", help="Only of this item.")] = None,
-    stream: Annotated[Literal["stdout", "stderr"] | None, typer.Option(help="Only this stream.")] = None,
+    stream: Annotated[
+        Literal["stdout", "stderr", "claude"] | None, typer.Option(help="Only this stream.")
+    ] = None,
     tail: Annotated[bool, typer.Option("--tail", help="Go on while the run does.")] = False,
     lines: Annotated[int | None, typer.Option(metavar="N", help="Only the last lines of each.")] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Only what there is.")] = False,
@@ -129,6 +131,8 @@ class _Logs:
                     with file["path"].open("rb") as opened:
                         opened.seek(begin)
                         data = opened.read()
+                    if runs:  # a line that is being written is shown when it is whole
+                        data = data[: data.rfind(b"\n") + 1]
                     seen[file["path"]] = begin + len(data)
                     _print(file, data, lines if begin == 0 else None)
             if not runs:
@@ -142,7 +146,10 @@ class _Logs:
 
 
 def _print(file: dict[str, Any], data: bytes, lines: int | None) -> None:
-    text = data.decode(errors="replace").splitlines()
+    from prodigy.run.claude_stream import readable_log
+
+    is_claude = file["stream"] == "claude"
+    text = list(readable_log(data)) if is_claude else data.decode(errors="replace").splitlines()
     for line in text[-lines:] if lines is not None else text:
         write(
             f"{file['at'].astimezone():%H:%M:%S} [{file['place']}/{file['step']} {file['stream']}] "

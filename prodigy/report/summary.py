@@ -50,6 +50,8 @@ def summary(result: RunResult, *, color: bool = False) -> str:
             "commits", f"{result.commits} on {result.branch}, {plural(result.files_changed, 'file')} changed"
         )
     )
+    if result.cost:
+        lines.append(_row("cost", _cost(result.cost)))
     lines.append(_row("time", duration(result.duration)))
     lines.append(_row("merge", _merge(result.merge, result.target)))
     if result.resume_command:
@@ -72,6 +74,13 @@ def _some(rows: list[str]) -> Iterable[str]:
 def _items(items: dict[str, int]) -> str:
     counts = {state: items.get(state, 0) for state in ("successful", "failed", "skipped", "pending")}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count or state == "successful")
+
+
+def _cost(cost: dict[str, float]) -> str:
+    tokens = ", ".join(
+        f"{int(count):,} {name.removesuffix('_tokens')}" for name, count in cost.items() if name != "usd"
+    )
+    return f"{cost.get('usd', 0):.4f} USD, tokens: {tokens}"
 
 
 def _failed(item: ItemResult) -> str:

@@ -176,6 +176,12 @@ _WORDING: dict[str, Callable[[Event, dict[str, Any]], Line]] = {
     "agent_timeout_near": lambda _, data: Line(
         "WARN", f"most of the agent's {duration(data.get('limit') or 0.0)} are over"
     ),
+    "egress_denied": lambda _, data: Line(
+        "WARN", f"the gateway refused a connection to {data.get('host')}:{data.get('port')}"
+    ),
+    "budget_exceeded": lambda _, data: Line(
+        "WARN", f"Claude's budget ran out at {data.get('usd') or 0:.4f} USD"
+    ),
     "circuit_opened": lambda _, data: Line(
         "WARN", f"the circuit breaker opened after {data.get('failures')} failures in a row"
     ),

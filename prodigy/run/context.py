@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from prodigy.egress_rule import EgressRule
@@ -98,7 +97,7 @@ class RunContext:
             image=choice.id,
             network="bridge" if settings.network_kind == "bridge" else "none",
             egress=self._egress(phase, settings),
-            on_denied=partial(bus.emit, "egress_denied"),
+            on_denied=lambda host, port: bus.emit("egress_denied", host=host, port=port),
             limits=self.plan.limits_of(phase),
             stop_grace=settings.stop_grace if stop_grace is None else stop_grace,
             disk=settings.disk,

@@ -80,9 +80,7 @@ def _containers(
     limits = f"{settings.cpus:g} CPUs, {size} memory, {settings.pids} processes, {disk} of disk"
     built = "built from the base commit" if settings.build or settings.devcontainer else None
     image = choice.name if choice else settings.image or built or "built-in"
-    network = {"bridge": "bridge: steps can reach the internet", "none": "none"}.get(
-        settings.network_kind, f"through the gateway to {', '.join(settings.egress)}"
-    )
+    network = _network(plan, name, settings)
     rows = [
         ("image", f"{where}{image}"),
         ("network", f"{where}{network}"),
@@ -100,6 +98,16 @@ def _containers(
         *([f"gpus {settings.gpus}"] if settings.gpus is not None else []),
     ]
     return [*rows, *((("container", f"{where}{', '.join(special)}"),) if special else ())]
+
+
+def _network(plan: Plan, phase: str, settings: SandboxSettings) -> str:
+    """What the steps of a phase reach."""
+    if settings.network_kind == "bridge":
+        return "bridge: steps can reach the internet"
+    names, claude = list(settings.egress), plan.workflow.claude
+    if phase in plan.workflow.claude_phases():
+        names += [*(["the model"] if claude.credentials != "none" else []), *claude.egress]
+    return f"through the gateway to {', '.join(dict.fromkeys(names))}" if names else "none"
 
 
 def notes(plan: Plan, repository: UserRepository) -> list[tuple[str, str]]:

@@ -51,6 +51,7 @@ def final_result(context: RunContext, run: Orchestrator, status: RunStatus, merg
             "uncommitted": tuple(run.uncommitted),
             "commits": len(context.store.commits(record.base, head)),
             "files_changed": len(context.store.changes(record.base, head)),
+            "cost": context.claude.spending.total if context.claude else {},
             "merge": merge,
             "resume_command": _resume_command(context, status),
             "error": run.error,

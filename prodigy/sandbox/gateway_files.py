@@ -44,6 +44,7 @@ access_log stdio:{log} gateway
 buffered_logs off
 acl private dst {private}
 {rules}
+deny_info ERR_REFUSED listed private
 http_access deny !listed
 http_access deny private
 http_access allow listed
@@ -137,6 +138,7 @@ def squid_conf(egress: Egress) -> str:
     if egress.model is not None:
         # The way to the model leads through the other server, which replaces credentials.
         lines.append(f"acl model dstdomain -n {egress.model.host}")
+        lines.append("deny_info ERR_REFUSED model")
         lines.append("http_access deny model")
     listed = " ".join(f"rule{number}" for number in range(len(egress.rules)))
     lines.append(f"acl listed any-of {listed}" if listed else "acl listed dstdomain -n nothing.invalid")

@@ -79,8 +79,19 @@ class _Checker:
         elif use.kind == "expression":
             if isinstance(use.node, Scalar):
                 check_expression(self.findings, use.node, use.text, known)
-        elif "$" in use.text and isinstance(use.node, Scalar):
-            self.text(use, use.node, known)
+        else:
+            if use.kind == "prompt":
+                self.claude(use, known.phase)
+            if "$" in use.text and isinstance(use.node, Scalar):
+                self.text(use, use.node, known)
+
+    def claude(self, use: Use, phase: str) -> None:
+        """Report a prompt where the model is cut off by what the file says."""
+        own = (self.draft.get("sandbox_of") or {}).get(phase) or {}
+        network = own.get("network") or (self.draft.get("sandbox") or {}).get("network")
+        if network == "none":
+            message = "a claude step reaches its model through the gateway, which `network: none` rules out"
+            self.findings.error("P602", use.node.start, message, "remove `network: none`, or list names")
 
     def capture(self, use: Use, known: Known) -> None:
         """Note a name that is set from here on; report one that would hide another."""

@@ -118,10 +118,15 @@ class SandboxReader:
         if isinstance(node, Mapping):
             place = f"`network` of {where}"
             keys = self.reader.keys(node, spellings.NETWORK, place)
-            if "egress" not in keys and node.pairs == []:
-                self.findings.error("P203", node.start, f"{place} needs `egress`")
-            return self.reader.fields(EgressList, keys, place)
-        return self.reader.field(SandboxSettings, "network", node, where)
+            draft = self.reader.fields(EgressList, keys, place)
+            if not draft.get("egress") and (node.pairs == [] or "egress" in keys):
+                self.findings.error("P203", node.start, f"{place} needs names in `egress`")
+            return draft
+        value = plain(node)
+        if value not in ("none", "bridge"):
+            message = f"`network` of {where}: must be 'none', 'bridge', or a mapping with `egress`"
+            self.findings.error("P204", node.start, message)
+        return value
 
     def env(self, node: Node, where: str) -> Any:
         """Return the names taken from the caller's environment."""

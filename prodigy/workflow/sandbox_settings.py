@@ -52,7 +52,7 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 class EgressList(Model):
     """A network of names: nothing else is reached, and those only by HTTP and HTTPS through the gateway."""
 
-    egress: Annotated[tuple[HostName, ...], Field(min_length=1)]
+    egress: tuple[HostName, ...]
     """Hosts: `host`, `*.host` for all below it, `host:port`; ports 80 and 443 unless one is written."""
 
 

@@ -1,161 +1,232 @@
-"""Claude steps where they can run: with credentials handed over, a network, and the program in the image."""
+"""Claude steps: the real program in its container, the gateway, and a scripted model behind it."""
 
 from __future__ import annotations
 
-import io
+import json
 import subprocess
-import tarfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.support.program import Program
-from tests.support.repositories import Repository
+from prodigy.sandbox.builtin import BASE
+from tests.support.engine import containers, docker, networks
+from tests.support.ground import Ground
+from tests.support.messages_api import Stub, stub
+from tests.support.program import Finished
 
 pytestmark = pytest.mark.docker
 
-IMAGE = "prodigy-test-claude:latest"
-# Stands where the real program would: it shows what it was given, and edits as an agent does.
-PROGRAM = r"""#!/bin/sh
-echo "arguments: $*"
-echo "key: $ANTHROPIC_API_KEY"
-prompt=$(cat)
-echo "prompt: $prompt"
-if [ -e .git/MERGE_HEAD ]; then
-    [ "$RESOLVER" = lazy ] || sed -i '/^[<=>]\{7\}/d' $(git diff --name-only --diff-filter=U)
-    git add -A && exec git commit -q --no-edit
-fi
-echo "$prompt" > answer.txt && git add -A && git commit -qm "Answer"
-"""
-WORKFLOW = """\
-claude: {credentials: env}
-sandbox: {network: bridge}
-env: {TOPIC: "the moon; $(touch /tmp/no)"}
-commands:
-  - claude: "Write about ${TOPIC}"
-    commit_required: true
-  - shell: printf '%s\\n' '${claude.output}' > seen.txt && git add -A && git commit -qm seen
-"""
+KEY = "sk-ant-a-key-that-must-never-show"
+RESOLVE = "sed -i '/^[<=>]\\{7\\}/d' shared.txt; git add -A; git commit -q --no-edit"
+NOT_SET = ""
+FEW = {"env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}
 
 
-@pytest.fixture(scope="module")
-def image() -> Iterator[str]:
-    base = subprocess.run(
-        ["docker", "images", "-q", "--filter", "label=prodigy.image=base"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()[0]
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        dockerfile = f"FROM {base}\nUSER root\nCOPY claude /usr/local/bin/claude\n"
-        for name, text in (("Dockerfile", dockerfile), ("claude", PROGRAM)):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(text), 0o755
-            tar.addfile(entry, io.BytesIO(text.encode()))
-    subprocess.run(
-        ["docker", "build", "-q", "-t", IMAGE, "-"],
-        input=context.getvalue(),
-        check=True,
-        capture_output=True,
+@pytest.fixture
+def model() -> Iterator[Stub]:
+    with stub() as server:
+        yield server
+
+
+def prompt(*turns: Any, text: str = "Work.") -> str:
+    """A prompt that holds the model's answers."""
+    return f"{text}\n@{json.dumps(turns)}"
+
+
+def flow(*steps: Any, **more: Any) -> str:
+    """A workflow. JSON is YAML."""
+    return json.dumps({"commands": list(steps), **more})
+
+
+def run(ground: Ground, model: Stub, text: str, *options: str, code: int, **env: str) -> Finished:
+    """Run with credentials; the key is nowhere afterwards."""
+    env = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY} | env
+    done = ground.run(text, "--json", *options, code=code, env=env)
+    found = subprocess.run(
+        ["grep", "-rlF", KEY, str(ground.home)], capture_output=True, text=True, check=False
     )
-    yield IMAGE
-    subprocess.run(["docker", "rmi", IMAGE], check=True, capture_output=True)
+    assert found.stdout == ""
+    assert KEY not in done.out + done.err
+    assert (containers(ground.home), networks(ground.home)) == ([], [])
+    return done
 
 
-def test_a_claude_step_works_with_the_callers_key(
-    prodigy: Program, repository: Repository, image: str
-) -> None:
-    (repository.path.parent / "flow.yml").write_text(WORKFLOW)
-    key = {"ANTHROPIC_API_KEY": "a-key-of-the-caller"}
-    done = prodigy("run", "../flow.yml", "--image", image, "-y", env=key, code=0)
-    assert "credentials" in done.err
-    assert repository.show("answer.txt") == "Write about the moon; $(touch /tmp/no)"
-    assert "key: a-key-of-the-caller" in repository.show("seen.txt")
-    assert "arguments: -p" in repository.show("seen.txt")
+def test_several_turns_edit_and_commit(ground: Ground, model: Stub) -> None:
+    turns = ({"bash": "echo hello > a.txt"}, {"bash": "git add -A && git commit -qm hello"}, "All done.")
+    show = "printf '%s\\n' \"${claude.output}\" '${claude.turns} ${claude.input_tokens}' > seen.txt"
+    text = flow(
+        {"claude": prompt(*turns), "commit_required": True},
+        {"shell": f"{show}; git add -A; git commit -qm seen"},
+    )
+    done = run(ground, model, text, "-y", code=0)
+    assert ground.repository.show("a.txt") == "hello"
+    assert ground.repository.show("seen.txt") == "All done.\n3 300"
+    step = done.json["steps"][0]
+    assert step["tokens"] == {"input_tokens": 300, "output_tokens": 60, "cache_tokens": 0}
+    assert step["cost_usd"] > 0
+    assert step["claude_session_id"]
+    assert done.json["cost"] == {"usd": step["cost_usd"], **step["tokens"]}
+    assert {one["headers"].get("x-api-key") for one in model.seen.requests} == {KEY}
+    assert "gateway: the Claude credential stays out" in done.err
+    logs = ground.program("logs", "--stream", "claude", code=0).out
+    assert "> Bash" in logs
+    assert "[success after 3 turns" in logs
+    found = ground.program("events", "ls", "--json", code=0).json["events"]
+    types = [one["event"]["event_type"] for one in found]
+    assert types.count("claude_tool_invoked") == 2
+    assert {"claude_session_started", "claude_token_usage", "claude_message"} <= set(types)
 
 
-def test_without_credentials_nothing_starts(prodigy: Program, repository: Repository, image: str) -> None:
-    (repository.path.parent / "flow.yml").write_text(WORKFLOW)
-    done = prodigy("run", "../flow.yml", "--image", image, code=3)
-    assert "no Claude credentials" in done.err
-    assert not list((prodigy.home / "sessions").glob("*"))
+@pytest.mark.parametrize("variable", ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"])
+def test_tokens_are_added_by_the_gateway(ground: Ground, model: Stub, variable: str) -> None:
+    run(
+        ground, model, flow({"claude": prompt("hi")}), code=0, **{"ANTHROPIC_API_KEY": NOT_SET, variable: KEY}
+    )
+    headers = model.seen.requests[0]["headers"]
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert not headers.get("x-api-key")
+    assert ("oauth-2025-04-20" in headers["anthropic-beta"]) is (variable == "CLAUDE_CODE_OAUTH_TOKEN")
 
 
-def test_an_image_without_the_program_is_found_out_before_the_run(
-    prodigy: Program, repository: Repository
-) -> None:
-    (repository.path.parent / "flow.yml").write_text(WORKFLOW)
-    done = prodigy("run", "../flow.yml", env={"ANTHROPIC_API_KEY": "x"}, code=3)
+@pytest.mark.parametrize(
+    ("turns", "status", "words"),
+    [
+        ([{"status": 401}], "failed", "401"),
+        ([{"status": 429, "retry_after": 1, "times": 1}, "fine"], "success", ""),
+        ([{"status": 500, "times": 1}, "fine"], "success", ""),
+        ([{"status": 529, "times": 1}, "fine"], "success", ""),
+        ([{"slow": 0.2, "text": "slowly"}], "success", ""),
+    ],
+)
+def test_errors_of_the_model(ground: Ground, model: Stub, turns: list[Any], status: str, words: str) -> None:
+    text = flow({"claude": prompt(*turns), "timeout": 100}, claude=FEW)
+    done = run(ground, model, text, code=0 if status == "success" else 1)
+    (step,) = done.json["steps"]
+    assert step["status"] == status
+    assert words in str(step["error"])
+
+
+def test_a_stream_that_is_cut_is_no_answer(ground: Ground, model: Stub) -> None:
+    whole = "an answer that is long enough to come in more pieces than one, so that it can be cut"
+    text = flow({"claude": prompt({"cut": True, "text": whole}), "capture_output": "said"}, claude=FEW)
+    run(ground, model, text, code=0)
+    (log,) = ground.home.glob("sessions/*/logs/commands/*.out")
+    assert log.read_text() == whole
+    assert len(model.seen.requests) > 1
+
+
+def test_budgets_and_turns(ground: Ground, model: Stub) -> None:
+    many = [{"bash": f"echo {number}"} for number in range(9)]
+    step = {"claude": {"prompt": prompt(*many), "max_budget_usd": 0.001}, "continue_on_error": True}
+    turns = {"claude": {"prompt": prompt(*many), "max_turns": 2}, "continue_on_error": True}
+    last = {"claude": prompt("never said")}
+    done = run(ground, model, flow(turns, step, last, claude={"run_budget_usd": 0.002}), code=1)
+    limited, budget, spent = done.json["steps"]
+    assert budget["error"]["kind"] == "budget"
+    assert "turns" in limited["error"]["message"]
+    assert spent["error"]["kind"] == "budget"
+    assert "run's budget" in spent["error"]["message"]
+    assert not any("never said" in json.dumps(one["body"]) for one in model.seen.requests)
+
+
+def test_settings_reach_the_program(ground: Ground, model: Stub) -> None:
+    ground.repository.commit({".claude/commands/greet.md": "Say hello to $ARGUMENTS, please."}, "a command")
+    block = {
+        "model": "claude-sonnet-4-5",
+        "append_system_prompt": "Be $(touch brief).",
+        "disallowed_tools": ["WebSearch"],
+        "permission_mode": "acceptEdits",
+        "env": {"MARK": "m"},
+        "extra_args": ["--setting-sources", "project"],
+    }
+    own = {"prompt": prompt({"bash": "echo $MARK > mark"}, "ok"), "permission_mode": "bypassPermissions"}
+    text = flow(
+        "/greet the moon", {"claude": own}, {"shell": "test $(cat mark) = m && rm mark"}, claude=block
+    )
+    run(ground, model, text, code=0)
+    first = model.seen.requests[0]["body"]
+    assert first["model"] == "claude-sonnet-4-5"
+    assert "Be $(touch brief)." in json.dumps(first["system"])
+    assert "Say hello to the moon, please." in json.dumps(first["messages"])
+    assert "WebSearch" not in [tool["name"] for tool in first["tools"]]
+
+
+def test_large_and_hostile_values_in_a_prompt(ground: Ground, model: Stub) -> None:
+    make = "python3 -c 'print(\"$(touch x) `touch x` \" * 20000)'"
+    steps = [{"shell": make, "capture_output": "big"}, {"claude": "Read: ${big}"}, {"shell": "! test -e x"}]
+    run(ground, model, flow(*steps), code=0)
+    sent = json.dumps(model.seen.requests[0]["body"]["messages"])
+    assert "$(touch x) `touch x`" in sent or "a file" in sent
+
+
+def test_agents_at_once_and_a_conflict_resolved(ground: Ground, model: Stub) -> None:
+    model.script = [{"bash": RESOLVE}, "Resolved."]
+    work = "echo ${item} >> shared.txt; echo ${item} > f${item}; git add -A; git commit -qm n${item}"
+    agents = {
+        "input": [1, 2],
+        "max_parallel": 2,
+        "on_conflict": "claude",
+        "agent_template": [{"claude": prompt({"bash": work}, "did ${item}")}],
+    }
+    done = run(ground, model, json.dumps({"mode": "mapreduce", "map": agents}), "-y", code=0)
+    assert sorted(ground.repository.show("shared.txt").split()) == ["1", "2"]
+    assert [one["output"] for one in done.json["results"]] == ["did 1", "did 2"]
+    assert all(one["cost_usd"] > 0 and one["tokens"]["input_tokens"] for one in done.json["results"])
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_conflict_with_the_target(ground: Ground, model: Stub, able: bool) -> None:
+    model.script = [{"bash": RESOLVE if able else RESOLVE.partition("; ")[2]}, "Resolved."]
+    step = {"shell": "echo theirs >> shared.txt; git add -A; git commit -qm theirs"}
+    done = run(ground, model, flow(step, merge={"on_conflict": "claude"}), "--no-merge", code=0)
+    ground.repository.commit({"shared.txt": "ours\n"}, "ours")
+    before = ground.repository.head
+    env = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY}
+    session = done.json["session_id"]
+    merged = ground.program("worktree", "merge", session, "-y", env=env, code=0 if able else 1)
+    if able:
+        assert sorted(ground.repository.show("shared.txt").split()) == ["ours", "theirs"]
+    else:
+        assert ground.repository.head == before
+        assert "conflict markers are left in shared.txt" in merged.out + merged.err
+
+
+def test_without_credentials_nothing_starts(ground: Ground, model: Stub) -> None:
+    done = run(ground, model, flow({"claude": "hi"}), code=3, ANTHROPIC_API_KEY=NOT_SET)
+    assert "no Claude credentials are set here" in done.err
+    assert not list((ground.home / "sessions").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9", "cannot reach 127.0.0.1"),
+        ("ftp://model.example", "is no base URL"),
+        ("http://a b", "is no host name"),
+        ("https://user:pass@model.example", "is no base URL"),
+    ],
+)
+def test_an_endpoint_that_is_none(ground: Ground, model: Stub, url: str, words: str) -> None:
+    done = run(ground, model, flow({"claude": "hi"}), code=3, ANTHROPIC_BASE_URL=url)
+    assert words in done.err
+
+
+def test_an_image_without_the_program_is_found_out_before_the_run(ground: Ground, model: Stub) -> None:
+    done = run(ground, model, flow({"claude": "hi"}), "--image", BASE.reference, code=3)
     assert "does not hold the program claude" in done.err
 
 
-@pytest.mark.parametrize("missing", ["claude: {credentials: env}\n", "sandbox: {network: bridge}\n"])
-def test_what_is_not_written_out_is_refused(prodigy: Program, repository: Repository, missing: str) -> None:
-    (repository.path.parent / "flow.yml").write_text(WORKFLOW.replace(missing, ""))
-    done = prodigy("run", "../flow.yml", code=2)
-    assert "claude" in done.err
-    assert "flow.yml:" in done.err
+def test_credentials_in_the_process_where_they_are_asked_for(ground: Ground, model: Stub) -> None:
+    settings = {"claude": {"credentials": "env"}, "sandbox": {"network": "bridge"}}
+    address = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+    url = model.url.replace("host.docker.internal", address)
+    text = flow({"claude": prompt("ok")}, **settings)
+    done = run(ground, model, text, code=0, ANTHROPIC_BASE_URL=url)
+    assert "can read your Claude credentials" in done.err
+    assert model.seen.requests[0]["headers"]["x-api-key"] == KEY
 
 
-CONFLICT = """\
-mode: mapreduce
-env: {{RESOLVER: {resolver}}}
-claude: {{credentials: env}}
-sandbox: {{network: bridge}}
-map:
-  input: [one, two]
-  max_parallel: 2
-  on_conflict: claude
-  output: "out of ${{item}}"
-  agent_template:
-    - shell: echo ${{item}} >> shared.txt; git add -A; git commit -qm ${{item}}
-"""
-
-
-@pytest.mark.parametrize("resolver", ["able", "lazy"])
-def test_a_conflict_is_resolved_or_the_item_kept(
-    prodigy: Program, repository: Repository, image: str, resolver: str
-) -> None:
-    (repository.path.parent / "flow.yml").write_text(CONFLICT.format(resolver=resolver))
-    key = {"ANTHROPIC_API_KEY": "a-key"}
-    able = resolver == "able"
-    done = prodigy("run", "../flow.yml", "--image", image, "-y", "--json", env=key, code=0 if able else 4)
-    by_name = {one["item"]: one for one in done.json["results"]}
-    if able:
-        assert sorted(repository.show("shared.txt").split()) == ["one", "two"]
-        assert {name: one["output"] for name, one in by_name.items()} == {
-            "one": "out of one",
-            "two": "out of two",
-        }
-        assert sorted(one["attempts"] for one in by_name.values()) == [1, 2]
-    else:
-        (failed,) = [one for one in by_name.values() if one["status"] == "failed"]
-        assert failed["error"]["kind"] == "merge_conflict"
-        assert "conflict markers are left in shared.txt" in failed["error"]["message"]
-
-
-@pytest.mark.parametrize("resolver", ["able", "lazy"])
-def test_a_conflict_with_the_target_is_resolved_or_nothing_moves(
-    prodigy: Program, repository: Repository, image: str, resolver: str
-) -> None:
-    text = f"""\
-env: {{RESOLVER: {resolver}}}
-claude: {{credentials: env}}
-sandbox: {{network: bridge}}
-merge: {{on_conflict: claude}}
-commands:
-  - shell: echo theirs >> shared.txt; git add -A; git commit -qm theirs
-"""
-    (repository.path.parent / "flow.yml").write_text(text)
-    key = {"ANTHROPIC_API_KEY": "a-key"}
-    run = prodigy("run", "../flow.yml", "--image", image, "--no-merge", "--json", env=key, code=0)
-    repository.commit({"shared.txt": "ours\n"}, "ours")
-    before = repository.head
-    able = resolver == "able"
-    done = prodigy("worktree", "merge", run.json["session_id"], "-y", env=key, code=0 if able else 1)
-    if able:
-        assert sorted(repository.show("shared.txt").split()) == ["ours", "theirs"]
-    else:
-        assert repository.head == before
-        assert "conflict markers are left in shared.txt" in done.out + done.err
+def test_without_containers_the_key_cannot_be_sealed_off(ground: Ground, model: Stub) -> None:
+    done = run(ground, model, flow({"claude": "hi"}), "--sandbox", "host", code=2)
+    assert "credentials: gateway" in done.err

@@ -24,11 +24,18 @@ def volumes(home: Path) -> list[str]:
     return docker("volume", "ls", "-q", "--filter", f"label={HOME_LABEL}={home}").split()
 
 
+def networks(home: Path) -> list[str]:
+    """Ids of the networks that belong to a data root."""
+    return docker("network", "ls", "-q", "--filter", f"label={HOME_LABEL}={home}").split()
+
+
 def remove_all(home: Path) -> list[str]:
     """Remove what belongs to a data root; gives what there was."""
-    left, kept = containers(home), volumes(home)
+    left, kept, between = containers(home), volumes(home), networks(home)
     if left:
         docker("rm", "-f", "-v", *left)
     if kept:
         docker("volume", "rm", "-f", *kept)
-    return left + kept
+    if between:
+        docker("network", "rm", *between)
+    return left + kept + between

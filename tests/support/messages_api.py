@@ -13,7 +13,7 @@ of the first user message that begins with ``@`` is a JSON list of turns; each t
 A text is an answer; ``{"bash": COMMAND}`` has the program run a command; ``{"tool": NAME, "input": {…}}`` any
 tool; ``{"status": 429, "retry_after": 1, "times": 2}`` is an error, that many times; ``{"cut": true}`` ends the
 stream in the middle; ``{"slow": SECONDS, "text": …}`` waits before each piece. Turns are counted by the tool
-results that the conversation holds. Without such a line the answer is ``ok``.
+results that the conversation holds. Without such a line ``Stub.script`` is taken, which says ``ok``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Stub(ThreadingHTTPServer):
 
     def __init__(self, port: int = 0) -> None:
         self.seen = Seen()
+        self.script: list[Any] = ["ok"]
+        """The answers to prompts that hold none."""
         super().__init__(("0.0.0.0", port), Handler)
 
     @property
@@ -113,9 +115,7 @@ class Handler(BaseHTTPRequestHandler):
             (line[1:] for text in texts for line in reversed(text.splitlines()) if line.startswith("@[")),
             None,
         )
-        if script is None:
-            return "ok"
-        turns = json.loads(script)
+        turns = self.server.script if script is None else json.loads(script)
         done = sum(
             block.get("type") == "tool_result"
             for message in body.get("messages", [])
@@ -126,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         position = 0
         for turn in turns:
             if isinstance(turn, dict) and "status" in turn:
-                key = f"{script} {turns.index(turn)}"
+                key = f"{turns} {turns.index(turn)}"
                 with self.server.seen.lock:
                     self.server.seen.counts[key] += 1
                     again = self.server.seen.counts[key] <= turn.get("times", 1_000_000)

@@ -167,12 +167,16 @@ def test_boolean_handlers_warn() -> None:
     assert [warning.code for warning in flow.warnings] == ["W07"]
 
 
-def test_claude_needs_both_settings_written_out() -> None:
-    for missing in ("", "claude: {credentials: env}\n", "sandbox: {network: bridge}\n"):
-        assert codes(f"{missing}commands:\n- claude: fix\n") == [f"P602 {3 if missing else 2}:11"]
-    flow = load(f"{CLAUDE}commands:\n- /lint all\n- do it\n- claude: {{prompt: fix}}\n")
+def test_claude_needs_its_model() -> None:
+    assert codes("sandbox: {network: none}\ncommands:\n- claude: fix\n") == ["P602 3:11"]
+    mapped = (
+        "mode: mapreduce\nsandbox: {map: {network: none}}\nmap: {input: [1], agent_template: [claude: a]}\n"
+    )
+    assert codes(mapped) == ["P602 3:44"]
+    flow = load("commands:\n- /lint all\n- do it\n- claude: {prompt: fix, max_turns: 3}\n")
     assert flow.commands is not None
     assert [one.claude for one in flow.commands.steps] == ["/lint all", "do it", "fix"]
+    assert flow.commands.steps[2].claude_options == {"max_turns": 3}
     assert [warning.code for warning in flow.warnings] == ["W02"]
 
 
@@ -218,10 +222,16 @@ WRONG = [
     ("env: {a-b: 1}\ncommands: [{shell: a}]\n", "P204 1:7", "not a variable name"),
     ("env: {A: {secret: true}}\ncommands: [{shell: a}]\n", "P203 1:10", "needs `provider`"),
     ("env: {A: '${NOPE}'}\ncommands: [{shell: a}]\n", "P301 1:10", "NOPE"),
-    ("sandbox: {network: host}\ncommands: [{shell: a}]\n", "P204 1:20", "'none' or 'bridge'"),
-    ("sandbox: {network: {egress: [a.b]}}\ncommands: [{shell: a}]\n", "P201 1:20", "not available yet"),
+    ("sandbox: {network: host}\ncommands: [{shell: a}]\n", "P204 1:20", "must be 'none', 'bridge'"),
+    ("sandbox: {network: {egress: []}}\ncommands: [{shell: a}]\n", "P203 1:20", "needs names"),
+    ("sandbox: {network: {egress: [10.0.0.1]}}\ncommands: [{shell: a}]\n", "P204 1:30", "is an address"),
+    ("sandbox: {network: {egress: ['a b']}}\ncommands: [{shell: a}]\n", "P204 1:30", "no host name"),
+    ("sandbox: {network: {egres: [a]}}\ncommands: [{shell: a}]\n", "P201 1:21", "did you mean 'egress'"),
     ("sandbox: {memory: lots}\ncommands: [{shell: a}]\n", "P204 1:19", "must be a size"),
-    ("claude: {credentials: gateway}\ncommands: [{shell: a}]\n", "P204 1:23", "'env'"),
+    ("claude: {credentials: keyring}\ncommands: [{shell: a}]\n", "P204 1:23", "'gateway'"),
+    ("claude: {extra_args: [--model=x]}\ncommands: [{shell: a}]\n", "P204 1:23", "set by prodigy"),
+    ("claude: {model: -x}\ncommands: [{shell: a}]\n", "P204 1:17", "a dash"),
+    ("- claude: {prompt: a, credentials: env}\n", "P207 1:23", "the whole run"),
     ("commands: [{shell: a}]\nsteps: [{shell: b}]\n", "P205 2:1", "write one"),
     (in_map("  max_parallel: 0\n  agent_template: [{shell: a}]\n"), "P204 4:17", "max_parallel"),
     (in_map("  max_parallel: $NO\n  agent_template: [{shell: a}]\n"), "P204 4:17", "NO is not set"),
