@@ -13,13 +13,16 @@ JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test torture lint format bench engine images image venv lock clean
+.PHONY: help demo demo-claude test torture lint format bench engine images image venv lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: venv images ## Set everything up and run a MapReduce workflow over this repository
 	@tools/demo
+
+demo-claude: venv images ## The same with real Claude Code agents and a scripted model; needs no key
+	@tools/demo-claude
 
 test: venv images ## Set everything up and run every test (ARGS='...' is handed to pytest)
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -44,9 +47,9 @@ bench: venv images ## Measure prodigy against its baselines; writes benchmarks/R
 engine: venv ## Use the container engine that answers, else install and start one (root on Debian or Ubuntu)
 	@tools/engine
 
-images: engine ## Build the built-in image, unless it is there
-	@$(BIN)/prodigy images ls | grep prodigy-base >/dev/null || echo 'Building the built-in image' >&2
-	@$(BIN)/prodigy --quiet images build >/dev/null
+images: engine ## Build prodigy's own images, unless they are there
+	@$(BIN)/prodigy images ls | grep prodigy-egress >/dev/null || echo "Building prodigy's images" >&2
+	@$(BIN)/prodigy --quiet images build --all >/dev/null
 
 image: engine ## Build prodigy itself as an image, prodigy:latest
 	@tools/image

@@ -33,19 +33,28 @@ def build(
     *,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer anew.")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="Look for a newer base image first.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the one with Claude Code, and the gateway.")
+    ] = False,
 ) -> int:
     """Build the built-in image and print its reference and digest."""
+    from prodigy.sandbox.builtin import BASE, CLAUDE, EGRESS
     from prodigy.sandbox.images import BuildFailed
 
+    show = None if settings.quiet else _show
     with _images() as images:
         try:
-            info = images.build(no_cache=no_cache, pull=pull, on_line=None if settings.quiet else _show)
+            built = [
+                images.build(one, no_cache=no_cache, pull=pull, on_line=show)
+                for one in ((BASE, CLAUDE, EGRESS) if everything else (BASE,))
+            ]
         except BuildFailed as error:
             if settings.quiet:
                 for line in error.lines:
                     _show(line)
             raise
-    write(f"{info.reference} {info.digest or info.id}")
+    for info in built:
+        write(f"{info.reference} {info.digest or info.id}")
     return 0
 
 

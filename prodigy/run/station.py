@@ -59,7 +59,7 @@ class Station:
             "container_started",
             container=sandbox.place.removeprefix("container "),
             image=self._spec.image,
-            network=self._spec.network,
+            network="gateway" if self._spec.egress else self._spec.network,
             mount=str(self._spec.mount.source),
         )
         return sandbox
