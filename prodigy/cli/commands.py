@@ -19,6 +19,7 @@ COMMANDS = {
     "exec": "prodigy.cli.exec",
     "batch": "prodigy.cli.batch",
     "resume": "prodigy.cli.resume",
+    "init": "prodigy.cli.init",
     "validate": "prodigy.cli.validate",
     "config": "prodigy.cli.config",
     "schema": "prodigy.cli.schema",
@@ -39,7 +40,7 @@ ALIASES = {"resume-job": "resume"}
 """Other names of commands."""
 
 NOT_AVAILABLE = (
-    *("init", "template"),
+    "template",
     *("report", "clean"),
 )
 """Commands that are planned; naming one says so."""

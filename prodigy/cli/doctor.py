@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,6 +110,7 @@ def _disk() -> Check:
 
 
 def _engine(*, sandbox: bool) -> Iterator[Check]:
+    from prodigy.run.claude_check import check_credential, check_program
     from prodigy.sandbox.docker.engine import connect  # the engine's client is heavy
     from prodigy.sandbox.images import Images
 
@@ -126,6 +127,8 @@ def _engine(*, sandbox: bool) -> Iterator[Check]:
         found: list[ImageInfo] = []
         images = Images(engine, home.data_root() / "images")
         yield _attempt("image", lambda: _image(images, found))
+        yield _attempt("claude", lambda: check_program(images.list_images()))
+        yield check_credential()
         if sandbox:
             yield from _inside(engine, images, found)
     finally:
@@ -179,6 +182,7 @@ def _image(images: Images, found: list[ImageInfo]) -> Check:
 
 
 def _inside(engine: Engine, images: Images, found: list[ImageInfo]) -> list[Check]:
+    from prodigy.run.claude_check import check_endpoint
     from prodigy.sandbox.docker.backend import DockerBackend
     from prodigy.sandbox.protocol import SandboxSpec
     from prodigy.sandbox.selfcheck import inspect_sandbox
@@ -198,7 +202,13 @@ def _inside(engine: Engine, images: Images, found: list[ImageInfo]) -> list[Chec
             },
             image=found[0].id,
         )
+        backend = DockerBackend(engine, images)
         try:
-            return inspect_sandbox(DockerBackend(engine, images), spec)
+            checks = inspect_sandbox(backend, spec)
+            endpoint = check_endpoint(lambda egress: backend.open(replace(spec, egress=egress)))
         except ProdigyError as error:
             return [Check("sandbox", "fail", error.message, error.help)]
+        else:
+            return [*checks, *([endpoint] if endpoint else [])]
+        finally:
+            backend.close()

@@ -61,10 +61,13 @@ def list_(
             f"{one['started_at'].astimezone():%Y-%m-%d %H:%M}",
             duration(one["duration"]) if one["duration"] is not None else "-",
             "yes" if one["merged"] else "no",
+            f"{one['cost']['usd']:.2f} USD" if one["cost"] else "-",
         )
         for one in found
     ]
-    print_table(("ID", "WORKFLOW", "MODE", "STATUS", "PROGRESS", "STARTED", "TIME", "MERGED"), rows, settings)
+    print_table(
+        ("ID", "WORKFLOW", "MODE", "STATUS", "PROGRESS", "STARTED", "TIME", "MERGED", "COST"), rows, settings
+    )
     return 0
 
 

@@ -11,6 +11,7 @@ from prodigy.errors import UsageError
 from prodigy.run.policy import check_plan, clamped
 from prodigy.sandbox.protocol import Limits
 from prodigy.values import Frozen
+from prodigy.workflow.claude_settings import with_options
 from prodigy.workflow.config import Config
 from prodigy.workflow.models import Workflow
 from prodigy.workflow.policy import MachinePolicy
@@ -118,6 +119,10 @@ def make_plan(
     Raises UsageError for settings that contradict each other: nothing is dropped silently; PolicyViolation
     for what the policy forbids.
     """
+    config = config or Config()
+    if config.claude.model_fields_set:
+        claude = with_options(config.claude, workflow.claude.model_dump(exclude_unset=True))
+        workflow = workflow.model_copy(update={"claude": claude})
     changes = {
         name: value
         for name in ("image", "network", "cpus", "memory")
@@ -132,7 +137,6 @@ def make_plan(
         raise UsageError("--max-parallel is for mapreduce workflows; this one has no map phase")
     policy = policy or MachinePolicy()
     parallel = overrides.max_parallel or (workflow.map.max_parallel if workflow.map else 1)
-    config = config or Config()
     defaults = merged(config.sandbox, workflow.sandbox.model_dump(exclude_unset=True))
     base = merged(defaults, changes)
     phases = {

@@ -35,6 +35,7 @@ def brief(database: Database, record: SessionRecord) -> dict[str, Any]:
         "started_at": record.created_at,
         "finished_at": finished,
         "duration": (finished - record.created_at).total_seconds() if finished else None,
+        "cost": Journal(database, record.id).get("claude/spent"),
         "merged": record.merge is not None and record.merge.status == "merged",
         "repository": record.repository,
     }
@@ -99,6 +100,7 @@ def full_text(found: dict[str, Any]) -> str:
         "branch",
         "target",
         "error",
+        "cost",
     )
     lines = [f"{name:<12} {found[name]}" for name in names if found[name] is not None]
     lines += [

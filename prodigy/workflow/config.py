@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prodigy.errors import WorkflowInvalid
 from prodigy.workflow import spellings
+from prodigy.workflow.claude_settings import ClaudeSettings
 from prodigy.workflow.fields import Model
 from prodigy.workflow.findings import Findings
 from prodigy.workflow.reader import Reader
@@ -37,14 +38,16 @@ class Config(Model):
     """How much is said where no option asks for more or less."""
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     """Settings under the workflow's own."""
+    claude: ClaudeSettings = Field(default_factory=ClaudeSettings)
+    """How Claude runs, under the workflow's own settings."""
     max_parallel: Annotated[int, Field(ge=1)] | None = None
     """Agents at a time, where the workflow does not say."""
     merge: MergeDefaults = Field(default_factory=MergeDefaults)
     """How runs end."""
 
 
-_BLOCKS: dict[str, type[Model]] = {"merge": MergeDefaults}
-_PLACE = Place(frozenset(Config.model_fields), {}, frozenset(("claude", "retention", "events")))
+_BLOCKS: dict[str, type[Model]] = {"merge": MergeDefaults, "claude": ClaudeSettings}
+_PLACE = Place(frozenset(Config.model_fields), {}, frozenset(("retention", "events")))
 
 
 @dataclass(frozen=True, slots=True)

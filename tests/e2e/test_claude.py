@@ -230,3 +230,15 @@ def test_credentials_in_the_process_where_they_are_asked_for(ground: Ground, mod
 def test_without_containers_the_key_cannot_be_sealed_off(ground: Ground, model: Stub) -> None:
     done = run(ground, model, flow({"claude": "hi"}), "--sandbox", "host", code=2)
     assert "credentials: gateway" in done.err
+
+
+def test_the_doctor_asks_the_model(ground: Ground, model: Stub) -> None:
+    env = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": KEY}
+    done = ground.program("doctor", "--sandbox", "--json", env=env)
+    checks = {check["id"]: check for check in done.json["checks"]}
+    assert {checks[name]["status"] for name in ("claude", "credential", "endpoint")} == {"ok"}, checks
+    assert KEY not in done.out + done.err
+    assert model.seen.requests[0]["headers"]["x-api-key"] == KEY
+    model.script = [{"status": 401}]
+    refused = ground.program("doctor", "--sandbox", "--json", env=env, code=3)
+    assert "refuses the credential (401)" in refused.out
