@@ -43,6 +43,7 @@ def batch(
     memory: options.Memory = None,
     keep: options.Keep = False,
     json: options.Json = False,
+    events: options.Events = None,
 ) -> int:
     """Run a command for every matching file, in parallel, and merge what they commit."""
     opened = options.Opened(settings)
@@ -81,4 +82,4 @@ def batch(
         )
         return made_plan(flow, "batch", given)
 
-    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json)
+    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json, events=events)

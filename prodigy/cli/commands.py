@@ -32,6 +32,7 @@ COMMANDS = {
     "checkpoints": "prodigy.cli.checkpoints",
     "worktree": "prodigy.cli.worktree",
     "images": "prodigy.cli.images",
+    "clean": "prodigy.cli.clean",
     "doctor": "prodigy.cli.doctor",
     "completion": "prodigy.cli.completion",
 }
@@ -39,10 +40,7 @@ COMMANDS = {
 ALIASES = {"resume-job": "resume"}
 """Other names of commands."""
 
-NOT_AVAILABLE = (
-    "template",
-    *("report", "clean"),
-)
+NOT_AVAILABLE = (*("template", "report"),)
 """Commands that are planned; naming one says so."""
 
 REMOVED = {

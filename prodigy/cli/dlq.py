@@ -173,6 +173,7 @@ def retry(
     yes: options.Yes = False,
     no_merge: options.NoMerge = False,
     json: options.Json = False,
+    events: options.Events = None,
 ) -> int:
     """Run failed items again, from the newest commit of their session."""
     from prodigy.cli.resume import go_on
@@ -201,7 +202,7 @@ def retry(
         max_parallel=options.positive("--parallel", parallel),
         merge="yes" if yes else "never" if no_merge else None,
     )
-    return go_on(home, record, None, given, settings, as_json=json)
+    return go_on(home, record, None, given, settings, as_json=json, events=events)
 
 
 @command(app)

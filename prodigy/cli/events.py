@@ -17,7 +17,7 @@ import typer
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import confirm, print_document, print_table, write
 from prodigy.cli.records import Records
-from prodigy.cli.run_options import positive, seconds
+from prodigy.cli.run_options import positive, seconds, size
 from prodigy.cli.settings import Settings
 from prodigy.errors import ProdigyError, UsageError
 from prodigy.owner import Owner
@@ -178,20 +178,24 @@ def clean(
     max_events: Annotated[
         int | None, typer.Option("--max-events", metavar="N", help="Keep the newest so many of a session.")
     ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", metavar="S", help="Keep the newest so many bytes of a session."),
+    ] = None,
     job_id: Job = None,
     all_jobs: AllJobs = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Do not ask.")] = False,
 ) -> int:
     """Delete old events of sessions that do not run."""
-    if older_than is None and max_events is None:
-        raise UsageError("say which events: --older-than D or --max-events N")
+    if older_than is None and max_events is None and max_size is None:
+        raise UsageError("say which events: --older-than D, --max-events N or --max-size S")
     age = seconds("--older-than", older_than)
     before = datetime.now(UTC) - timedelta(seconds=age) if age is not None else None
-    keep = positive("--max-events", max_events)
+    keep, most = positive("--max-events", max_events), size("--max-size", max_size)
     with closing(_Events(settings, job_id, None, every=all_jobs)) as events:
         chosen = [record for record in events.records if record.status != "running"]
-        count = sum(events.log.delete(r.id, before=before, keep=keep, dry_run=True) for r in chosen)
+        count = sum(events.log.count(r.id, before=before, keep=keep, size=most)[0] for r in chosen)
         if dry_run or not count:
             write(f"{count} events would be removed" if count else "nothing to remove")
             return 0
@@ -199,7 +203,7 @@ def clean(
             write("nothing removed")
             return 0
         for record in chosen:
-            events.log.delete(record.id, before=before, keep=keep, dry_run=False)
+            events.log.delete(record.id, before=before, keep=keep, size=most)
     write(f"{count} events removed")
     return 0
 

@@ -40,6 +40,7 @@ def exec_(
     memory: options.Memory = None,
     keep: options.Keep = False,
     json: options.Json = False,
+    events: options.Events = None,
 ) -> int:
     """Run one command in a container over the repository."""
     opened = options.Opened(settings)
@@ -62,7 +63,9 @@ def exec_(
         )
         return made_plan(flow, "exec", given)
 
-    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json, output=not json)
+    return options.run_or_show(
+        make, settings, opened, dry_run=dry_run, as_json=json, events=events, output=not json
+    )
 
 
 def step_kind(text: str) -> tuple[str, str]:

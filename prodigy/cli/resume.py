@@ -40,6 +40,7 @@ def resume(
     yes: options.Yes = False,
     no_merge: options.NoMerge = False,
     json: options.Json = False,
+    events: options.Events = None,
 ) -> int:
     """Go on with a run that was interrupted, failed or killed: what is finished is not done again."""
     from prodigy.run.resume import ResumeOptions
@@ -57,7 +58,7 @@ def resume(
         timeout=options.seconds("--timeout", timeout),
         merge="yes" if yes else "never" if no_merge else None,
     )
-    return go_on(home, record, _workflow(record), given, settings, as_json=json)
+    return go_on(home, record, _workflow(record), given, settings, as_json=json, events=events)
 
 
 def go_on(
@@ -68,23 +69,20 @@ def go_on(
     settings: Settings,
     *,
     as_json: bool,
+    events: str | None = None,
 ) -> int:
     """Go on with a session and print its result; gives the exit code."""
     from prodigy.report.document import dumps, run_document
-    from prodigy.report.reporter import open_reporter
     from prodigy.report.summary import result_line, summary
     from prodigy.run.resume import resume_session
 
-    reporter = open_reporter(
-        stream=sys.stderr,
-        verbosity=settings.verbosity,
-        quiet=settings.quiet,
-        color=settings.colored(sys.stderr),
-    )
+    reporter = options.open_watching(settings, events, as_json=as_json, is_job=record.mode == "mapreduce")
     try:
         result = resume_session(home, record, flow, given, reporter, options.Asker(reporter))
     finally:
         reporter.close()
+    if events == "-":
+        return result.exit_code
     if as_json:
         write(dumps(run_document(result)))
     elif settings.quiet:

@@ -47,6 +47,7 @@ def run(
     timeout: options.Timeout = None,
     keep: options.Keep = False,
     json: options.Json = False,
+    events: options.Events = None,
 ) -> int:
     """Run a workflow: every phase in its own container, your repository untouched until you agree."""
     opened = options.Opened(settings)
@@ -86,7 +87,7 @@ def run(
             stdin=stdin,
         )
 
-    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json)
+    return options.run_or_show(make, settings, opened, dry_run=dry_run, as_json=json, events=events)
 
 
 def _passes(
@@ -116,4 +117,4 @@ def _load(path: Path) -> Workflow:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"the workflow {path} cannot be read: {error.strerror}") from error
-    return load_workflow(data, str(path), environ=os.environ)
+    return load_workflow(data, str(path), environ=os.environ, memory=options.machine_memory())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,9 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Merge at the end without
 NoMerge = Annotated[bool, typer.Option("--no-merge", help="Never ask, never merge.")]
 SandboxChoice = Annotated[str, typer.Option("--sandbox", metavar="docker|host", help="Where steps run.")]
 Image = Annotated[str | None, typer.Option(metavar="REF", help="The containers' image.")]
+Events = Annotated[
+    str | None, typer.Option("--events", metavar="FILE", help="Write events there as they happen; -: stdout.")
+]
 Network = Annotated[
     str | None,
     typer.Option(metavar="none|bridge|HOST,…", help="The containers' network, or all names they may reach."),
@@ -64,6 +68,11 @@ def overrides(
         merge="yes" if yes else "never" if no_merge else "ask",
         **more,
     )
+
+
+def machine_memory() -> int:
+    """Return the memory of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def choice(option: str, value: str, *allowed: str) -> Any:
@@ -155,16 +164,45 @@ class Opened:
         return [path.decode(errors="surrogateescape") for path in self.committed().files()]
 
 
-def execute(plan: Plan, settings: Settings, opened: Opened, *, as_json: bool, output: bool = False) -> int:
+def open_watching(settings: Settings, events: str | None, *, as_json: bool, is_job: bool) -> Reporter:
+    """Return what follows a run. Raises UsageError when events cannot go where they are wanted."""
+    from pathlib import Path
+
+    from prodigy.report.event_file import EventFile
+    from prodigy.report.reporter import open_reporter
+
+    if events == "-" and as_json:
+        raise UsageError("--events - and --json both want standard output")
+    reporter = open_reporter(
+        stream=sys.stderr,
+        verbosity=settings.verbosity,
+        quiet=settings.quiet,
+        color=settings.colored(sys.stderr),
+    )
+    if events is None:
+        return reporter
+    target = None if events == "-" else Path(events).expanduser()
+    return EventFile(reporter, target, is_job=is_job)
+
+
+def execute(
+    plan: Plan,
+    settings: Settings,
+    opened: Opened,
+    *,
+    as_json: bool,
+    output: bool = False,
+    events: str | None = None,
+) -> int:
     """Run a plan and print its result. ``output``: print what its only step printed instead."""
     from prodigy.home import data_root
     from prodigy.run.machine import prepare_ahead
 
     home = data_root()
+    reporter = open_watching(settings, events, as_json=as_json, is_job=plan.workflow.mode == "mapreduce")
     # The engine answers while the repository is read and the rest of the program is imported.
     preparing = prepare_ahead(plan, home, opened.committed)
     from prodigy.report.document import dumps, run_document
-    from prodigy.report.reporter import open_reporter
     from prodigy.report.summary import result_line, summary
     from prodigy.run.start import run_workflow
 
@@ -173,16 +211,12 @@ def execute(plan: Plan, settings: Settings, opened: Opened, *, as_json: bool, ou
     except BaseException:
         preparing.exception()  # the container in which it looks at an image must not outlive this process
         raise
-    reporter = open_reporter(
-        stream=sys.stderr,
-        verbosity=settings.verbosity,
-        quiet=settings.quiet,
-        color=settings.colored(sys.stderr),
-    )
     try:
         result = run_workflow(plan, repository, home, preparing, reporter, Asker(reporter))
     finally:
         reporter.close()
+    if events == "-":
+        return result.exit_code
     if as_json:
         write(dumps(run_document(result)))
     elif output:
@@ -241,10 +275,11 @@ def run_or_show(
     dry_run: bool,
     as_json: bool,
     output: bool = False,
+    events: str | None = None,
 ) -> int:
     """Run a plan, or only show it."""
     plan = make()
     settings = settings.at_level(opened.log_level)
     if dry_run:
         return show(plan, settings, opened, as_json=as_json)
-    return execute(plan, settings, opened, as_json=as_json, output=output)
+    return execute(plan, settings, opened, as_json=as_json, output=output, events=events)

@@ -11,6 +11,7 @@ import typer
 
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import print_document, write
+from prodigy.cli.run_options import machine_memory
 from prodigy.cli.settings import Settings
 from prodigy.errors import WorkflowInvalid
 from prodigy.values import Diagnostic
@@ -58,7 +59,7 @@ def _check(file: Path) -> Sequence[Diagnostic]:
     except OSError as error:
         return [Diagnostic(str(file), 1, 1, 1, 1, "error", "P101", f"cannot be read: {error.strerror}")]
     try:
-        return load_workflow(data, str(file), environ=os.environ).warnings
+        return load_workflow(data, str(file), environ=os.environ, memory=machine_memory()).warnings
     except WorkflowInvalid as error:
         return error.diagnostics
 

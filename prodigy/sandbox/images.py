@@ -213,9 +213,10 @@ class Images:
             for info in self.list_images()
             if not info.used_by and (limit is None or info.created.timestamp() < limit)
         ]
-        return doomed if dry_run else [info for info in doomed if self._removed(info)]
+        return doomed if dry_run else [info for info in doomed if self.remove(info)]
 
-    def _removed(self, info: ImageInfo) -> bool:
+    def remove(self, info: ImageInfo) -> bool:
+        """Remove an image; give whether it is gone."""
         try:
             self._engine.ask(self._engine.api.remove_image, info.id, force=False)
         except EngineRefused as error:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from prodigy.state.database import Database
 
 _PAGE = 2000
+_AFTER_ALL = 1 << 62
+"""A number that no event has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,43 @@ class EventLog:
         """Return every type that was ever recorded."""
         return [value for (value,) in self._database.read("SELECT DISTINCT type FROM event ORDER BY 1")]
 
-    def delete(self, session: str, *, before: datetime | None, keep: int | None, dry_run: bool) -> int:
-        """Delete old events of a session; gives how many."""
+    def count(
+        self,
+        session: str,
+        *,
+        before: datetime | None = None,
+        keep: int | None = None,
+        size: int | None = None,
+    ) -> tuple[int, int]:
+        """Return how many events ``delete`` would take, and their size in bytes."""
+        condition, values = self._doomed(session, before, keep, size)
+        rows = self._database.read(
+            f"SELECT count(*), coalesce(sum(length(record)), 0) FROM event WHERE {condition}",  # noqa: S608
+            *values,
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
+    def delete(
+        self,
+        session: str,
+        *,
+        before: datetime | None = None,
+        keep: int | None = None,
+        size: int | None = None,
+    ) -> int:
+        """Delete a session's events that are older, or beyond the newest so many, or so many bytes.
+
+        Gives how many.
+        """
+        count, _ = self.count(session, before=before, keep=keep, size=size)
+        condition, values = self._doomed(session, before, keep, size)
+        with self._database.transaction() as tx:
+            tx.execute(f"DELETE FROM event WHERE {condition}", values)  # noqa: S608 - columns of ours
+        return count
+
+    def _doomed(
+        self, session: str, before: datetime | None, keep: int | None, size: int | None
+    ) -> tuple[str, list[object]]:
         parts = ["session = ?"]
         values: list[object] = [session]
         if before is not None:
@@ -130,12 +167,17 @@ class EventLog:
             )
             parts.append("seq < ?")
             values.append(newest[0][0] or 0)
-        condition = " AND ".join(parts)
-        (count,) = self._database.read(f"SELECT count(*) FROM event WHERE {condition}", *values)[0]  # noqa: S608
-        if not dry_run:
-            with self._database.transaction() as tx:
-                tx.execute(f"DELETE FROM event WHERE {condition}", values)  # noqa: S608 - columns of ours
-        return int(count)
+        if size is not None:
+            kept = self._database.read(
+                "SELECT coalesce(min(seq), ?) FROM (SELECT seq, sum(length(record)) OVER (ORDER BY seq DESC) "
+                "AS total FROM event WHERE session = ?) WHERE total <= ?",
+                _AFTER_ALL,
+                session,
+                size,
+            )
+            parts.append("seq < ?")
+            values.append(kept[0][0])
+        return " AND ".join(parts), values
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:

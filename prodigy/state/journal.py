@@ -137,6 +137,13 @@ class Journal:
             return str(text)
         return None
 
+    def kept_bytes(self) -> int:
+        """How many bytes are kept under all keys."""
+        rows = self._database.read(
+            "SELECT coalesce(sum(length(value)), 0) FROM memo WHERE session = ?", self._session
+        )
+        return int(rows[0][0])
+
     def forget(self, prefix: str) -> None:
         """Drop everything kept under keys that begin so; durable when this returns."""
         with self._write() as tx:

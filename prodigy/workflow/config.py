@@ -10,7 +10,7 @@ from pydantic import Field
 from prodigy.errors import WorkflowInvalid
 from prodigy.workflow import spellings
 from prodigy.workflow.claude_settings import ClaudeSettings
-from prodigy.workflow.fields import Model
+from prodigy.workflow.fields import Duration, Model, Size
 from prodigy.workflow.findings import Findings
 from prodigy.workflow.reader import Reader
 from prodigy.workflow.sandbox_reader import SandboxReader
@@ -31,6 +31,34 @@ class MergeDefaults(Model):
     """Whether the merge is offered at the end; without it, as with `--no-merge`, it never is."""
 
 
+class RetentionAges(Model):
+    """How long `prodigy clean` keeps what it may remove without being told an age."""
+
+    sessions: Duration = 30 * 86400.0
+    """Merged sessions."""
+    artifacts: Duration = 30 * 86400.0
+    """Patches and commits of failed items."""
+    logs: Duration = 30 * 86400.0
+    """What steps printed, and what a run keeps to be resumed."""
+    events: Duration = 30 * 86400.0
+    """Everything that happened."""
+    dlq: Duration = 30 * 86400.0
+    """Failed items."""
+
+    def age_of(self, kind: str) -> float:
+        """Return the seconds a kind is kept."""
+        return float(getattr(self, {"worktrees": "sessions", "state": "logs"}.get(kind, kind)))
+
+
+class EventLimits(Model):
+    """How many events of a session `prodigy clean events` keeps."""
+
+    max_size: Size = 100 << 20
+    """Bytes."""
+    max_events: Annotated[int, Field(ge=1)] = 100_000
+    """Events."""
+
+
 class Config(Model):
     """Defaults of every run."""
 
@@ -44,10 +72,19 @@ class Config(Model):
     """Agents at a time, where the workflow does not say."""
     merge: MergeDefaults = Field(default_factory=MergeDefaults)
     """How runs end."""
+    retention: RetentionAges = Field(default_factory=RetentionAges)
+    """What `prodigy clean` keeps."""
+    events: EventLimits = Field(default_factory=EventLimits)
+    """What `prodigy clean events` keeps."""
 
 
-_BLOCKS: dict[str, type[Model]] = {"merge": MergeDefaults, "claude": ClaudeSettings}
-_PLACE = Place(frozenset(Config.model_fields), {}, frozenset(("retention", "events")))
+_BLOCKS: dict[str, type[Model]] = {
+    "merge": MergeDefaults,
+    "claude": ClaudeSettings,
+    "retention": RetentionAges,
+    "events": EventLimits,
+}
+_PLACE = Place(frozenset(Config.model_fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from prodigy.workflow.policy_reader import PolicyReader
 from prodigy.workflow.reader import Reader
 from prodigy.workflow.retry_reader import RetryReader
 from prodigy.workflow.sandbox_reader import SandboxReader
+from prodigy.workflow.sandbox_settings import merged
 from prodigy.workflow.setup_reader import SetupReader
 from prodigy.workflow.steps import StepReader
 from prodigy.workflow.tree import build_tree
@@ -35,11 +36,13 @@ _MODELS: dict[str, type[Phase]] = {"setup": SetupPhase, "reduce": Phase, "merge"
 _PLACES = {"setup": spellings.SETUP, "reduce": spellings.REDUCE, "merge": spellings.MERGE}
 
 
-def load_workflow(data: bytes, file: str, *, environ: Names[str, str] | None = None) -> Workflow:
+def load_workflow(
+    data: bytes, file: str, *, environ: Names[str, str] | None = None, memory: int | None = None
+) -> Workflow:
     """Return the workflow that the bytes of a file describe.
 
     ``file`` names it in messages and gives the default name; ``environ`` is the caller's environment, for
-    settings written as ``$NAME``. Raises WorkflowInvalid with every error, by position.
+    settings written as ``$NAME``; ``memory`` is what the machine has, in bytes. Raises WorkflowInvalid with every error, by position.
     """
     start = Mark(1, 1)
     try:
@@ -59,7 +62,25 @@ def load_workflow(data: bytes, file: str, *, environ: Names[str, str] | None = N
     if findings.errors:
         raise WorkflowInvalid(findings.errors)
     draft.setdefault("name", PurePath(file).stem[:100] or "workflow")
-    return Workflow.model_validate(draft | {"warnings": findings.warnings})
+    flow = Workflow.model_validate(draft)
+    if root is not None and memory is not None:
+        _check_memory(flow, root, memory, findings)
+    return flow.model_copy(update={"warnings": findings.warnings})
+
+
+def _check_memory(flow: Workflow, root: Node, memory: int, findings: Findings) -> None:
+    """Warn where what is written lets agents use more memory at a time than there is."""
+    if flow.map is None:
+        return
+    settings = merged(flow.sandbox, flow.sandbox_of.get("map", {}))
+    written = "memory" in settings.model_fields_set or "max_parallel" in flow.map.model_fields_set
+    wanted = flow.map.max_parallel * settings.memory
+    if written and wanted > memory:
+        message = (
+            f"{flow.map.max_parallel} agents at a time may use {wanted >> 30} GiB of memory; "
+            f"this machine has {memory >> 30}"
+        )
+        findings.warning("W08", root.start, message)
 
 
 class _FileReader:

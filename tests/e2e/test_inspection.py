@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.ground import Ground, prepared
+from tests.support.program import Program
+from tests.support.repositories import Repository
 
 FLOW = """
 name: partly
@@ -144,3 +146,21 @@ def test_a_session_is_run_by_one_process(tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         live.finish(0)
         assert "nothing to resume" in ground.program("resume", "latest", code=2).err
+
+
+def test_events_as_they_happen(tmp_path: Path) -> None:
+    ground = Ground(Repository.create(tmp_path / "project"), Program(tmp_path / "home", tmp_path / "project"))
+    file = tmp_path / "events.jsonl"
+    flow = "- shell: 'true'\n"
+    ground.run(flow, "--sandbox", "host", "--no-merge", "--events", str(file), code=0)
+    written = [json.loads(line) for line in file.read_text().splitlines()]
+    exported = ground.program("events", "export", "--format", "jsonl", code=0).out.splitlines()
+    assert [one["event"] for one in written] == [json.loads(line)["event"] for line in exported]
+    streamed = ground.run(flow, "--sandbox", "host", "--no-merge", "-q", "--events", "-", code=0)
+    types = [json.loads(line)["event"]["event_type"] for line in streamed.out.splitlines()]
+    assert "job_completed" in types
+    assert ground.program("events", "ls", "--file", str(file), code=0).out
+    before = ground.program("sessions", "ls", "--json", code=0).json["sessions"]
+    ground.run(flow, "--sandbox", "host", "--events", str(tmp_path / "no" / "where"), code=2)
+    ground.run(flow, "--sandbox", "host", "--events", "-", "--json", code=2)
+    assert ground.program("sessions", "ls", "--json", code=0).json["sessions"] == before

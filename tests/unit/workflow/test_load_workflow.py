@@ -180,6 +180,19 @@ def test_claude_needs_its_model() -> None:
     assert [warning.code for warning in flow.warnings] == ["W02"]
 
 
+def test_more_memory_than_there_is() -> None:
+    text = "mode: mapreduce\nmap: {input: [1], max_parallel: 6, agent_template: [{shell: a}]}\n"
+
+    def warned(more: str = "", memory: int = 23 << 30) -> list[str]:
+        return [one.code for one in load_workflow((more + text).encode(), "f.yml", memory=memory).warnings]
+
+    assert warned() == ["W08"]
+    assert warned(memory=24 << 30) == warned("sandbox: {memory: 1g}\n") == []
+    assert warned("sandbox: {map: {memory: 8g}}\n", 40 << 30) == ["W08"]
+    plain = text.replace(" max_parallel: 6,", "").encode()
+    assert not load_workflow(plain, "f.yml", memory=1 << 30).warnings
+
+
 WRONG = [
     ("comands: [{shell: a}]\n", "P201 1:1", "did you mean 'commands'"),
     ("- {shel: a}\n", "P201 1:4", "did you mean 'shell'"),
