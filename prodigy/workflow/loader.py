@@ -42,7 +42,8 @@ def load_workflow(
     """Return the workflow that the bytes of a file describe.
 
     ``file`` names it in messages and gives the default name; ``environ`` is the caller's environment, for
-    settings written as ``$NAME``; ``memory`` is what the machine has, in bytes. Raises WorkflowInvalid with every error, by position.
+    settings written as ``$NAME``; ``memory`` is what the machine has, in bytes.
+    Raises WorkflowInvalid with every error, by position.
     """
     start = Mark(1, 1)
     try:
@@ -65,7 +66,7 @@ def load_workflow(
     flow = Workflow.model_validate(draft)
     if root is not None and memory is not None:
         _check_memory(flow, root, memory, findings)
-    return flow.model_copy(update={"warnings": findings.warnings})
+    return flow.model_copy(update={"warnings": tuple(findings.warnings)})
 
 
 def _check_memory(flow: Workflow, root: Node, memory: int, findings: Findings) -> None:

