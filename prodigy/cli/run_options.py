@@ -88,6 +88,8 @@ def network_of(text: str | None) -> Any:
         return text
     from prodigy.egress_rule import EgressRule
 
+    if "." not in str(text):  # `host`, and slips of the keyboard: no name of the outside has no dot
+        raise UsageError(f"--network is none, bridge, or hosts such as pypi.org, not '{text}'")
     try:
         return {"egress": [str(EgressRule.parse(host.strip())) for host in str(text).split(",")]}
     except ValueError as error:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prodigy.errors import EnvironmentUnavailable
+from prodigy.errors import EnvironmentUnavailable, ProdigyError
 from prodigy.owner import Owner
 from prodigy.run.claude import Claude
 from prodigy.run.context import RunContext
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from prodigy.run.stop import Stop
     from prodigy.run.variables import Variables
     from prodigy.sandbox.egress import Model
+
+_SHOWN = 3
 
 
 @contextmanager
@@ -57,6 +59,7 @@ def new_session(
         context = _context(
             home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
         )
+        _tell_of_orphans(database, context)
         try:
             yield context
         finally:
@@ -97,6 +100,8 @@ def open_session(
         context = _context(
             home, record, plan, repository, store, machine, sessions, journal, watcher, stop, variables
         )
+        if resumed:
+            _tell_of_orphans(database, context)
         try:
             yield dataclasses.replace(context, resumed=resumed)
         finally:
@@ -192,3 +197,22 @@ def _claude(plan: Plan, journal: Journal) -> tuple[Claude | None, Model | None]:
         return None, None
     spending = Spending(journal, settings.run_budget_usd or plan.policy.max_run_budget_usd)
     return Claude(settings, spending, plan.sandbox == "docker", secrets), model
+
+
+def _tell_of_orphans(database: Database, context: RunContext) -> None:
+    """Compare the engine with the database: what nobody owns any more is named, and left to the user."""
+    from prodigy.run.cleanup import Orphans
+
+    if not context.machine.images:
+        return
+    try:
+        found = Orphans(context.home, database).find()
+    except ProdigyError:
+        return  # an engine that does not answer now fails the first container with a better message
+    names = [one.name for one in found if one.leftover is not None and one.session != context.record.id]
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        context.bus.warn(
+            f"runs that were killed left {', '.join(names[:_SHOWN])}{more} on the engine: "
+            "`prodigy worktree clean-orphaned` removes them"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,3 +274,9 @@ def test_packages_are_installed_through_the_gateway(ground: Ground) -> None:
     done = ground.run(flow(*steps, sandbox=sandbox, uncommitted="save"), "--json", "--no-merge", code=0)
     assert [step["status"] for step in done.json["steps"]] == ["success", "tolerated"]
     assert "the gateway refused a connection to evil.example:443" in done.err
+
+
+def test_the_demo(ground: Ground, model: Stub) -> None:
+    text = (Path(__file__).parents[2] / "tools/claude-demo.yml").read_text()
+    run(ground, model, text, "-y", code=0)
+    assert ground.repository.show("notes/all.txt").count("A note about the") == 3

@@ -71,7 +71,11 @@ class Program:
     def __call__(self, *arguments: str, code: int | None = None, **options: Any) -> Finished:
         """Run it to its end; ``code``: the exit code it must have."""
         with self.start(*arguments, **options) as process:
-            out, err = process.communicate(timeout=LIMIT)
+            try:
+                out, err = process.communicate(timeout=LIMIT)
+            except subprocess.TimeoutExpired:
+                process.kill()  # else the end of this block waits for it for ever
+                raise
         finished = Finished(process.returncode, out, err)
         assert "Traceback" not in finished.err, finished
         if code is not None:

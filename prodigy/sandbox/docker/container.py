@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from prodigy.sandbox.docker.gateways import Link
     from prodigy.sandbox.flight import Flight, Stoppable
 
+_REMOVALS = 5
+"""How often a container that ends just then is removed again."""
 ANSWER_LIMIT = 5
 """Seconds to wait for what only serves a better message."""
 _COUNT_OOM = """
@@ -209,10 +211,22 @@ def remove(engine: Engine, container: str, volume: str | None) -> None:
     if volume:
         clear_work(engine, container)
     with contextlib.suppress(_Gone):
-        _unless_gone(engine, engine.api.remove_container, container, force=True, v=True)
+        _remove(engine, container)
     if volume:
         with contextlib.suppress(_Gone):
             _unless_gone(engine, engine.api.remove_volume, volume)
+
+
+def _remove(engine: Engine, container: str) -> None:
+    """Remove a container. Where it ends while it is being killed, the engine gives up: once more."""
+    for left in reversed(range(_REMOVALS)):
+        try:
+            _unless_gone(engine, engine.api.remove_container, container, force=True, v=True)
+        except EngineRefused as error:
+            if not left or "is not running" not in error.message:
+                raise
+        else:
+            return
 
 
 def clear_work(engine: Engine, container: str) -> None:
