@@ -7,6 +7,7 @@ import io
 import json as json_format
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from prodigy.text import item_name, printable, printable_lines
 if TYPE_CHECKING:
     from prodigy.run.dead_letters import DeadLetter
     from prodigy.state.sessions import SessionRecord
+    from prodigy.values import RunResult
 
 app = new_app(help="Look at failed items and run them again.", group=True)
 
@@ -178,6 +180,7 @@ def retry(
     """Run failed items again, from the newest commit of their session."""
     from prodigy.cli.resume import go_on
     from prodigy.run.resume import ResumeOptions
+    from prodigy.run.retrying import is_closed, retry_plan
 
     if yes and no_merge:
         raise UsageError("-y and --no-merge contradict each other")
@@ -195,6 +198,17 @@ def retry(
     if not chosen or dry_run:
         write("\n".join(item_name(one.item_id, one.item) for one in chosen) or "nothing to retry")
         return 0
+    if is_closed(home, record):
+        plan = retry_plan(
+            record,
+            [one.item for one in chosen],
+            reduce=reduce,
+            max_parallel=options.positive("--parallel", parallel),
+            merge="yes" if yes else "never" if no_merge else "ask",
+        )
+        then = partial(_dismiss_retried, settings, record, {one.item_id: one.item for one in chosen})
+        opened = options.Opened(settings)
+        return options.execute(plan, settings, opened, as_json=json, events=events, then=then)
     given = ResumeOptions(
         include_failed=True,
         items=tuple(one.item_id for one in chosen),
@@ -264,6 +278,18 @@ def clear(
 ) -> int:
     """Dismiss all failed items of a job; what they did stays with their session."""
     return _dismiss(settings, _letters(settings, name), yes=yes)
+
+
+def _dismiss_retried(
+    settings: Settings, record: SessionRecord, items: dict[str, Any], result: RunResult
+) -> None:
+    """Let those items be dead letters no longer that went well in another session."""
+    from prodigy.run.dead_letters import DeadLetters
+
+    good = [one.item for one in result.results if one.success]
+    with closing(Records(settings)) as records:
+        done = [item_id for item_id, item in items.items() if item in good]
+        DeadLetters(records.database, record).dismiss(done)
 
 
 def _dismiss(settings: Settings, letters: list[DeadLetter], *, yes: bool) -> int:

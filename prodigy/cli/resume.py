@@ -32,6 +32,12 @@ def resume(
     *,
     force: Annotated[bool, typer.Option("--force", help="Go on although the workflow file changed.")] = False,
     include_dlq: Annotated[bool, typer.Option("--include-dlq", help="Run failed items again.")] = False,
+    from_checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP", help="Go on after this finished step: its path or number in `checkpoints show`."
+        ),
+    ] = None,
     steal_lock: Annotated[
         bool, typer.Option("--steal-lock", help="Take over a session of another host.")
     ] = False,
@@ -53,6 +59,7 @@ def resume(
     given = ResumeOptions(
         force=force,
         include_failed=include_dlq,
+        from_checkpoint=from_checkpoint,
         steal_lock=steal_lock,
         max_parallel=options.positive("--max-parallel", max_parallel),
         timeout=options.seconds("--timeout", timeout),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
     from prodigy.report.reporter import Reporter
     from prodigy.run.plan import Overrides, Plan
+    from prodigy.values import RunResult
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; start nothing.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Merge at the end without asking.")]
@@ -195,8 +196,12 @@ def execute(
     as_json: bool,
     output: bool = False,
     events: str | None = None,
+    then: Callable[[RunResult], None] | None = None,
 ) -> int:
-    """Run a plan and print its result. ``output``: print what its only step printed instead."""
+    """Run a plan and print its result.
+
+    ``output``: print what its only step printed instead. ``then`` is called with the result.
+    """
     from prodigy.home import data_root
     from prodigy.run.machine import prepare_ahead
 
@@ -217,6 +222,8 @@ def execute(
         result = run_workflow(plan, repository, home, preparing, reporter, Asker(reporter))
     finally:
         reporter.close()
+    if then is not None:
+        then(result)
     if events == "-":
         return result.exit_code
     if as_json:

@@ -122,6 +122,10 @@ class Store:
             raise GitFailed(f"the session of {self.session_id} cannot be moved to {new}")
         return moved.code == 0
 
+    def holds(self, commit: str) -> bool:
+        """Whether a commit is in the store."""
+        return self.git.run("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128)).code == 0
+
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether ``commit`` is, or is built on, ``ancestor``."""
         return (
@@ -222,6 +226,11 @@ def write_bounded(file: Path, chunks: Iterator[bytes], limit: int) -> int:
         file.unlink()
         raise GitFailed(f"{file.name} would have more than {limit} bytes")
     return size
+
+
+def exists(home: Path, session_id: str) -> bool:
+    """Whether a session has a store."""
+    return (_directory(home, session_id) / "origin.json").is_file()
 
 
 def _directory(home: Path, session_id: str) -> Path:

@@ -21,6 +21,7 @@ from prodigy.run.machine import prepare
 from prodigy.run.orchestrator import Orchestrator
 from prodigy.run.phase import save_uncommitted
 from prodigy.run.plan import Plan
+from prodigy.run.rewind import rewind
 from prodigy.run.session import open_session
 from prodigy.run.session_workspace import SessionWorkspace
 from prodigy.run.start import finish_session
@@ -50,6 +51,8 @@ class ResumeOptions:
     """Only these of them; all where none is named."""
     again_reduce: bool = True
     """Whether reduce runs again too, where it had."""
+    from_checkpoint: str | None = None
+    """A finished step after which everything is done again."""
     steal_lock: bool = False
     """Take over a session whose process was on another host."""
     max_parallel: int | None = None
@@ -135,6 +138,8 @@ def _go_on(context: RunContext, options: ResumeOptions, approve: Approve) -> Run
     if options.include_failed:
         _queue_failed(context, options)
     _save_partial(context)
+    if options.from_checkpoint is not None:
+        rewind(context, options.from_checkpoint)
     result = orchestrator.run()
     finish_session(context, orchestrator, result)
     return result

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from prodigy.git.recovery import recover_session
+from prodigy.git.store import Store, exists
 from prodigy.git.template import drop_templates
 from prodigy.git.tree import delete_tree
 from prodigy.run.cleanup import Orphans, abandoned, delete_session
@@ -118,8 +119,9 @@ class Retention:
         """Remove a session's workspace and store; what is recorded of it stays."""
         recover_session(self._home, record.id)
         delete_tree(Path(record.workspace))
-        for part in ("ws", "store.git"):
-            delete_tree(self._directory(record) / part)
+        delete_tree(self._directory(record) / "ws")
+        if exists(self._home, record.id):
+            Store.open(self._home, record.id).delete()
         drop_templates(self._home, record.id)
         Sessions(self._database).update(record.id, workspace_state="none")
 

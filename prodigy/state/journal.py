@@ -152,6 +152,17 @@ class Journal:
                 (self._session, prefix),
             )
 
+    def drop_after(self, path: str, *, with_items: bool) -> None:
+        """Drop the records of the steps after one of the session's own; ``with_items``: and every item."""
+        with self._write() as tx:
+            tx.execute(
+                "DELETE FROM step WHERE session = ?1 AND rowid > coalesce((SELECT max(rowid) FROM step "
+                "WHERE session = ?1 AND item = '' AND path = ?2), 0)",
+                (self._session, path),
+            )
+            if with_items:
+                tx.execute("DELETE FROM item WHERE session = ?", (self._session,))
+
     def step_count(self) -> int:
         """How many of the session's own top-level steps are recorded."""
         (count,) = self._database.read(

@@ -164,3 +164,34 @@ def test_events_as_they_happen(tmp_path: Path) -> None:
     ground.run(flow, "--sandbox", "host", "--events", str(tmp_path / "no" / "where"), code=2)
     ground.run(flow, "--sandbox", "host", "--events", "-", "--json", code=2)
     assert ground.program("sessions", "ls", "--json", code=0).json["sessions"] == before
+
+
+@pytest.mark.parametrize("gone", ["merged", "cleaned"])
+def test_failed_items_of_a_closed_session_run_in_a_new_one(tmp_path: Path, gone: str) -> None:
+    ground = Ground(Repository.create(tmp_path / "project"), Program(tmp_path / "home", tmp_path / "project"))
+    mended = tmp_path / "mended"
+    step = (
+        f"test ${{item.id}} != two || test -e {mended}; echo x > ${{item.id}}; git add -A; git commit -qm x"
+    )
+    flow = {
+        "mode": "mapreduce",
+        "map": {
+            "input": [{"id": "one"}, {"id": "two"}, {"id": "three"}],
+            "filter": "item.id != 'three'",
+            "agent_template": [{"shell": f"set -e; {step}"}],
+        },
+        "reduce": [{"shell": "ls > list; git add -A; git commit -qm reduce"}],
+    }
+    merge = "-y" if gone == "merged" else "--no-merge"
+    first = ground.run(json.dumps(flow), "--sandbox", "host", "--json", merge, code=4).json["session_id"]
+    if gone == "cleaned":
+        ground.program("clean", "worktrees", "--all", "-f", code=0)
+    again = ground.program("dlq", "retry", first, "-y", code=1)
+    assert "failed" in again.out
+    assert ground.program("dlq", "list", "--job-id", first, "--json", code=0).json["items"]
+    mended.touch()
+    done = ground.program("dlq", "retry", first, "-y", "--json", code=0)
+    assert done.json["session_id"] != first
+    assert [one["item_id"] for one in done.json["results"]] == ["two"]
+    assert "two" in ground.repository.files()
+    assert ground.program("dlq", "list", "--job-id", first, "--json", code=0).json["items"] == []
