@@ -17,6 +17,7 @@ from prodigy.cli import run_options as options
 from prodigy.cli.command import command, new_app
 from prodigy.cli.output import confirm, print_document, print_table, write
 from prodigy.cli.records import Records
+from prodigy.cli.resume import MaxRetries
 from prodigy.cli.settings import Settings
 from prodigy.errors import UsageError
 from prodigy.text import item_name, printable, printable_lines
@@ -169,6 +170,7 @@ def retry(
     parallel: Annotated[
         int | None, typer.Option("--parallel", "--max-parallel", metavar="N", help="Agents at a time.")
     ] = None,
+    max_retries: MaxRetries = 3,
     force: Annotated[bool, typer.Option("--force", help="Also items that need a look first.")] = False,
     reduce: Annotated[bool, typer.Option("--reduce", help="Run reduce again too.")] = False,
     dry_run: options.DryRun = False,
@@ -212,6 +214,7 @@ def retry(
     given = ResumeOptions(
         include_failed=True,
         items=tuple(one.item_id for one in chosen),
+        max_retries=options.positive("--max-retries", max_retries),
         again_reduce=reduce,
         max_parallel=options.positive("--parallel", parallel),
         merge="yes" if yes else "never" if no_merge else None,

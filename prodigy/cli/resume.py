@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+MaxRetries = Annotated[
+    int, typer.Option("--max-retries", metavar="N", help="How often a failed item may be tried again.")
+]
+
 
 @command(app)
 def resume(
@@ -32,6 +36,7 @@ def resume(
     *,
     force: Annotated[bool, typer.Option("--force", help="Go on although the workflow file changed.")] = False,
     include_dlq: Annotated[bool, typer.Option("--include-dlq", help="Run failed items again.")] = False,
+    max_retries: MaxRetries = 3,
     from_checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +64,7 @@ def resume(
     given = ResumeOptions(
         force=force,
         include_failed=include_dlq,
+        max_retries=options.positive("--max-retries", max_retries),
         from_checkpoint=from_checkpoint,
         steal_lock=steal_lock,
         max_parallel=options.positive("--max-parallel", max_parallel),

@@ -230,6 +230,8 @@ class MapPhaseRunner:
                 return False
             reason = "conflict"
         else:
+            if error.kind not in NEVER_RETRIED and job.attempt < (self._tries(job) or 0):
+                return self._queue_again(agent, done, "failure", 0.0)
             rule = self._context.plan.workflow.error_policy
             if rule.on_item_failure != "retry" or error.kind in NEVER_RETRIED:
                 return False
@@ -238,6 +240,15 @@ class MapPhaseRunner:
                 return False
             delay = retry.jittered(job.attempt, random.uniform(-1, 1))  # noqa: S311 - spreads load
             reason = "failure"
+        return self._queue_again(agent, done, reason, delay)
+
+    def _tries(self, job: AgentJob) -> int | None:
+        """Up to which attempt a failed item that was asked for again may be tried."""
+        found: int | None = self._context.journal.get(f"tries/{job.index}") if self._context.resumed else None
+        return found
+
+    def _queue_again(self, agent: AgentResult, done: ItemResult, reason: str, delay: float) -> bool:
+        job, message = agent.job, done.error.message if done.error else ""
         base = self._context.store.head() if reason == "conflict" else job.base
         due = {"attempt": job.attempt + 1, "base": base, "retry_reason": reason}
         if reason == "conflict" and self._flow.on_conflict == "claude":
@@ -245,7 +256,7 @@ class MapPhaseRunner:
         self._context.journal.put(f"due/{job.index}", due)
         again = job.model_copy(update=due)
         self._bus.at(item=job.item_id).emit(
-            "agent_retrying", attempt=again.attempt, backoff=delay, error=error.message
+            "agent_retrying", attempt=again.attempt, backoff=delay, error=message
         )
         self._queue.again(again, delay)
         return True

@@ -49,6 +49,8 @@ class ResumeOptions:
     """Run items that had failed again."""
     items: tuple[str, ...] = ()
     """Only these of them; all where none is named."""
+    max_retries: int = 3
+    """How often each of them may be tried."""
     again_reduce: bool = True
     """Whether reduce runs again too, where it had."""
     from_checkpoint: str | None = None
@@ -226,6 +228,7 @@ def _queue_failed(context: RunContext, options: ResumeOptions) -> None:
     for item in context.journal.item_results():
         wanted = not options.items or item.item_id in options.items
         if wanted and item.status in ("failed", "skipped"):
+            context.journal.put(f"tries/{item.index}", item.attempts + options.max_retries)
             context.journal.item(item.model_copy(update={"status": "pending"}))
     context.journal.put("map/base", context.store.head())
     if options.again_reduce:

@@ -44,12 +44,17 @@ class SessionWorkspace:
 
     @classmethod
     def create(cls, context: RunContext) -> SessionWorkspace:
-        """Make the workspace from the session's base commit and bring it to rest."""
+        """Make the workspace from the session's newest commit, its base at first, and bring it to rest."""
         (effect,) = context.journal.intend(("workspace", context.record.workspace))
-        template = get_template(context.store, context.store.base, context.machine.owner)
-        workspace = context.workspaces.session(template)
+        head = context.store.head()
+        workspace = context.workspaces.session(get_template(context.store, head, context.machine.owner))
         context.bus.emit("worktree_created", path=str(workspace.path))
-        made = cls(context, workspace, context.store.base)
+        if context.resumed:
+            context.bus.warn(
+                f"the workspace was gone: it was made again from {head[:12]}, "
+                "without what was uncommitted in it"
+            )
+        made = cls(context, workspace, head)
         made._record("at_rest")
         context.journal.settle(effect)
         return made

@@ -76,16 +76,23 @@ class Database:
             ) from error
 
     def _migrate(self, path: Path) -> None:
+        if self._version() == len(_MIGRATIONS):
+            return
+        with self.transaction() as tx:
+            version = self._version()  # another process may have been first
+            if version > len(_MIGRATIONS):
+                raise EnvironmentUnavailable(
+                    f"the database {path} was written by a newer prodigy (schema {version}, "
+                    f"this one knows {len(_MIGRATIONS)})"
+                )
+            for script in _MIGRATIONS[version:]:
+                for statement in script.split(";"):
+                    tx.execute(statement)
+            tx.execute(f"PRAGMA user_version={len(_MIGRATIONS)}")
+
+    def _version(self) -> int:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > len(_MIGRATIONS):
-            raise EnvironmentUnavailable(
-                f"the database {path} was written by a newer prodigy (schema {version}, "
-                f"this one knows {len(_MIGRATIONS)})"
-            )
-        for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version={number}; COMMIT;"
-            )
+        return int(version)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -106,9 +113,15 @@ class Database:
                 raise
 
     def read(self, sql: str, *parameters: object) -> list[tuple[str, ...]]:
-        """All rows of a query."""
+        """All rows of a query. Raises EnvironmentUnavailable when the database is damaged."""
         with self._lock:
-            return self._connection.execute(sql, parameters).fetchall()
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise EnvironmentUnavailable(
+                    f"the database cannot be read: {error}",
+                    help="a damaged file can be moved away; the sessions it recorded keep their directories",
+                ) from error
 
     def close(self) -> None:
         """Close the connection."""

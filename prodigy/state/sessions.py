@@ -107,6 +107,8 @@ class Sessions:
                     f"since {now.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
                     help="--steal-lock takes it over" if owner.elsewhere else None,
                 )
+            if (now.status, now.owner) != (record.status, record.owner):
+                raise EnvironmentUnavailable(f"{record.id} was taken up by another process meanwhile")
             fresh = {
                 "status": "running",
                 "owner": str(Owner.current()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,3 +100,18 @@ def test_any_item_survives_storage(item: object) -> None:
         journal.item(ItemResult(item_id="x", index=0, item=item, status="success", output=item))
         (stored,) = journal.item_results()
         assert (stored.item, stored.output, stored.status) == (item, item, "success")
+
+
+def test_many_who_create_the_database_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from prodigy.state.database import Database\n"
+        "sys.stdin.read(); Database(Path(sys.argv[1])).close()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "prodigy.db")]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    for process in started:
+        assert process.stdin is not None
+    ended = [process.communicate() for process in started]
+    assert [(process.returncode, err) for process, (_, err) in zip(started, ended, strict=True)] == [
+        (0, b"")
+    ] * 6
