@@ -14,7 +14,7 @@ from benchmarks.machine import describe
 if TYPE_CHECKING:
     from benchmarks.finding import Finding
 
-NAMES = ("startup", "one_step", "agents", "workspaces", "commits", "memory", "planning", "gateway")
+NAMES = ("startup", "one_step", "agents", "workspaces", "commits", "memory", "planning", "gateway", "records")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """\
 # Results

@@ -45,15 +45,18 @@ class Program:
         done = self._finished([PYTHON, "-c", _LAUNCHER, *self._command(workflow, options)])
         return json.loads(done.stdout), int(done.stderr.splitlines()[-1]) * 1024
 
+    def environment(self) -> dict[str, str]:
+        """The variables it runs with."""
+        return {**os.environ, "PRODIGY_HOME": str(self.home)}
+
     def _command(self, workflow: Path, options: tuple[str, ...]) -> list[str]:
         return [PYTHON, "-m", "prodigy", "run", str(workflow), "--no-merge", "--json", "-q", *options]
 
     def _finished(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PRODIGY_HOME": str(self.home)}
         done = subprocess.run(
             command,
             cwd=self.repository,
-            env=environment,
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from prodigy.errors import EnvironmentUnavailable
 from prodigy.values import Event, ItemResult, StepResult
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator
 
     from prodigy.state.database import Database
 
 EffectKind = Literal["container", "workspace", "ref", "publish", "store"]
+
+
+VISIBLE_AFTER = 0.5
+"""Seconds after which others see an event at the latest."""
 
 
 class Journal:
@@ -37,11 +42,24 @@ class Journal:
         self._pending: list[Event] = []
         self._settled: list[int] = []
         self._pending_lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     def event(self, event: Event) -> None:
-        """Add an event; durable with the next record, or with ``flush``."""
+        """Add an event; durable with the next record, with ``flush``, or after VISIBLE_AFTER seconds."""
         with self._pending_lock:
             self._pending.append(event)
+            if self._timer is None:
+                self._timer = threading.Timer(VISIBLE_AFTER, self._show)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _show(self) -> None:
+        """Make events durable for those who look on while nothing else is recorded."""
+        with self._pending_lock:
+            self._timer = None
+        # A disk that is full shows at the next record; a database that was closed has them all.
+        with suppress(EnvironmentUnavailable, sqlite3.Error):
+            self.flush()
 
     def flush(self) -> None:
         """Make all events and settled effects so far durable."""
@@ -202,11 +220,14 @@ class Journal:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._pending_lock:
-            events, self._pending = self._pending, []
-            settled, self._settled = self._settled, []
+        events: list[Event] = []
+        settled: list[int] = []
         try:
             with self._database.transaction() as tx:
+                # Taken under the database's lock: no later record can come before an earlier event.
+                with self._pending_lock:
+                    events, self._pending = self._pending, []
+                    settled, self._settled = self._settled, []
                 tx.executemany(
                     "INSERT INTO event (session, type, at, record) VALUES (?, ?, ?, ?)",
                     (

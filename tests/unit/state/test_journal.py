@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_an_event_is_on_disk_with_the_record_that_follows_it(database: Database,
     journal.event(_event(1))
     assert _stored_events(tmp_path) == 0
     journal.step(_step("commands[0]"))
+    assert _stored_events(tmp_path) == 1
+
+
+def test_an_event_is_seen_by_others_while_nothing_else_is_recorded(
+    database: Database, tmp_path: Path
+) -> None:
+    Journal(database, "session-a").event(_event(1))
+    deadline = time.monotonic() + 60
+    while not _stored_events(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert _stored_events(tmp_path) == 1
 
 
