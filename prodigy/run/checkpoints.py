@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prodigy.git.store import Store, exists
 from prodigy.state.event_log import Choice, EventLog
 from prodigy.state.journal import Journal
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from prodigy.state.database import Database
     from prodigy.state.sessions import SessionRecord
@@ -43,3 +45,27 @@ def points(database: Database, record: SessionRecord) -> list[dict[str, Any]]:
         if one.status != "pending"
     ]
     return [{"number": number, **one} for number, one in enumerate(found, 1)]
+
+
+def variables_at(database: Database, record: SessionRecord, path: str) -> dict[str, Any]:
+    """Return the names that a finished step of the session's own phases had set, secrets masked."""
+    phase = path.partition("[")[0]
+    kept = Journal(database, record.id).get(f"steps/{phase}/done:{path}")
+    return dict(kept["names"]["names"]) if kept else {}
+
+
+def problems(home: Path, database: Database, record: SessionRecord) -> list[str]:
+    """Say what of a session's durable points is damaged: records, and commits that are not in the store."""
+    found = [f"the database: {text}" for (text,) in database.read("PRAGMA quick_check") if text != "ok"]
+    try:
+        listed = points(database, record)
+    except ValueError as error:
+        return [*found, f"a record cannot be read: {error}"]
+    if not exists(home, record.id):
+        return found
+    store = Store.open(home, record.id)
+    return found + [
+        f"{one['kind']} {one['path']}: its commit {one['commit'][:12]} is not in the store"
+        for one in listed
+        if one["commit"] and not store.holds(one["commit"])
+    ]

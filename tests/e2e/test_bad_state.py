@@ -179,3 +179,22 @@ def test_a_data_root_that_may_not_be_written(ground: Ground) -> None:
     finally:
         subprocess.run(["umount", ground.home], check=True)
     ground.program("resume", "--no-merge", code=0)
+
+
+def test_checkpoints_are_looked_at_and_dropped(ground: Ground) -> None:
+    mended = broken_off(ground)
+    shown = ground.program("checkpoints", "show", "latest", "--version", "1", "--json", code=0).json["points"]
+    assert [(one["path"], one["status"]) for one in shown] == [("commands[0]", "success")]
+    assert "shell" in shown[0]["variables"]
+    assert "nothing is damaged" in ground.program("checkpoints", "show", "latest", "--check", code=0).out
+    assert "it can be resumed" in ground.program("checkpoints", "clean", "--all", "-f", code=0).out
+    ground.program("checkpoints", "clean", code=2)
+    ground.program("checkpoints", "show", "latest", "--version", "9", code=2)
+    mended.touch()
+    ground.program("resume", "--no-merge", code=0)
+    ground.program("checkpoints", "clean", "--all", "-f", code=0)
+    (store,) = ground.home.glob("sessions/*/store.git")
+    for pack in store.glob("objects/*/*"):
+        pack.unlink()
+    done = ground.program("checkpoints", "show", "latest", "--check", code=1)
+    assert "is not in the store" in done.out
