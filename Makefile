@@ -27,8 +27,10 @@ demo-claude: venv images ## The same with real Claude Code agents and a scripted
 test: venv images ## Set everything up and run every test (ARGS='...' is handed to pytest)
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-torture: venv images ## Kill a run at every durable point and at many moments, and take it up again
-	@PRODIGY_TORTURE=all $(BIN)/pytest -n $(JOBS) tests/e2e/test_torture.py
+torture: venv images ## Disturb runs in every way, and take them up again; writes benchmarks/RESULTS.md
+	@mkdir -p build
+	@PRODIGY_TORTURE=all $(BIN)/pytest -n $(JOBS) --junit-xml build/torture.xml tests/e2e/test_torture.py || true
+	@$(BIN)/python -m benchmarks.torture build/torture.xml
 
 lint: venv ## Check style, types, layers and scripts
 	@$(BIN)/ruff check

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NAMES = ("startup", "one_step", "agents", "workspaces", "commits", "memory", "planning", "gateway", "records")
 RESULTS = Path(__file__).with_name("RESULTS.md")
+TORTURE = "## Torture"
+"""Where the part of RESULTS.md begins that `make torture` writes."""
 HEAD = """\
 # Results
 
@@ -43,7 +45,8 @@ def main() -> int:
     text = f"{machine}\n{table(findings)}"
     print(text)
     if tuple(chosen) == NAMES:
-        RESULTS.write_text(HEAD + text, encoding="utf-8")
+        _, found, torture = RESULTS.read_text(encoding="utf-8").partition(TORTURE)
+        RESULTS.write_text(HEAD + text + (f"\n{found}{torture}" if found else ""), encoding="utf-8")
     return int(any(finding.met is False for finding in findings))
 
 

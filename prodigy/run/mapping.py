@@ -193,6 +193,7 @@ class MapPhaseRunner:
 
     def _settle(self, agent: AgentResult, results: list[ItemResult]) -> None:
         """Merge an agent's work, or decide what its failure means."""
+        agent = self._excused(agent)
         self._context.journal.put(f"agent/{agent.job.name}", agent.model_dump(mode="json"))
         done = self._collector.finish(agent)
         if done.status == "failed" and self._again(agent, done):
@@ -210,6 +211,19 @@ class MapPhaseRunner:
         if done.status != "pending":
             reason = done.error.message if done.error else None
             self._keeper.finished(item_name(done.item_id, done.item), reason)
+
+    def _excused(self, agent: AgentResult) -> AgentResult:
+        """Hold no item to blame for an engine that died: it waits for a resumed run, as all others do."""
+        failure = agent.failure
+        if (
+            failure is None
+            or failure.kind is not ErrorKind.SANDBOX
+            or self._context.machine.backend.answers()
+        ):
+            return agent
+        self._keeper.stop("the container engine does not answer any more")
+        cancelled = failure.model_copy(update={"kind": ErrorKind.CANCELLED})
+        return agent.model_copy(update={"failure": cancelled})
 
     def _tell(self, agent: AgentResult, done: ItemResult) -> None:
         bus, error = self._bus.at(item=done.item_id), done.error

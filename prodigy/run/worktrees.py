@@ -47,6 +47,9 @@ def session_store(home: Path, record: SessionRecord) -> Store | None:
 class _NoBackend:
     """Stands where no sandbox is needed."""
 
+    def answers(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

@@ -50,6 +50,10 @@ class HostBackend:
     )
     """What a container would guarantee and this cannot."""
 
+    def answers(self) -> bool:
+        """Say yes: sandboxes are directories of this machine."""
+        return True
+
     def close(self) -> None:
         """There is nothing that sandboxes share."""
 

@@ -188,6 +188,9 @@ class Sandbox(Protocol):
 class Backend(Protocol):
     """Opens sandboxes."""
 
+    def answers(self) -> bool:
+        """Whether sandboxes can be had at all now: an engine that died has taken them all with it."""
+
     def close(self) -> None:
         """Give up what sandboxes shared; none may be open. Idempotent."""
 

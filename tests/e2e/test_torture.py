@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from prodigy.sandbox.builtin import BASE
 from tests.support.engine import containers, remove_all
-from tests.support.ground import Ground
+from tests.support.ground import Ground, Live
+from tests.support.own_engine import own_engine
 from tests.support.program import Program
 from tests.support.repositories import Repository
 
@@ -144,3 +146,80 @@ def test_killed_at_a_random_moment(tmp_path: Path, undisturbed: dict[str, Any], 
     else:
         finish(ground, started.returncode)
     check(ground, before, undisturbed)
+
+
+@pytest.mark.parametrize("moment", range(4) if EVERYTHING else range(1))
+def test_the_engine_dies(tmp_path: Path, undisturbed: dict[str, Any], moment: int) -> None:
+    with own_engine() as own:
+        own.start()
+        own.load(BASE.reference)
+        program = Program(tmp_path / "home", tmp_path / "project", {"DOCKER_HOST": own.address})
+        ground = Ground(Repository.create(tmp_path / "project"), program)
+        before = ground.repository.fingerprint()
+        live = Live(program.start("run", ground.flow(FLOW), "-v", "--no-merge"))
+        live.wait_until(
+            lambda lines: sum("Executing in worktree" in line for line in lines) > 1 + 4 * moment, 100
+        )
+        own.die()
+        finished = live.finish()
+        assert finished.code in (1, 3, 4), finished
+        own.start()
+        program("worktree", "clean-orphaned", "-f", code=0)
+        assert program("resume", "--no-merge", "-q").code == 4
+        assert end(ground) == undisturbed
+        assert ground.repository.fingerprint() == before
+        assert not list((ground.home / "sessions").glob("*/ws/*"))
+        listed = ["docker", "--host", own.address, "ps", "-aq"]
+        assert subprocess.run(listed, capture_output=True, text=True, check=True).stdout == ""
+
+
+@pytest.mark.parametrize("moment", range(8) if EVERYTHING else range(1))
+def test_asked_to_stop(tmp_path: Path, undisturbed: dict[str, Any], moment: int) -> None:
+    ground = fresh(tmp_path)
+    before = ground.repository.fingerprint()
+    live = Live(ground.program.start("run", ground.flow(FLOW), "-v", "--no-merge"))
+    live.wait_until(lambda lines: sum("Executing in worktree" in line for line in lines) > 2 * moment, 100)
+    live.process.terminate()
+    code = live.finish().code
+    assert code in (143, 4), code
+    if code == 143:
+        assert ground.program("resume", "--no-merge", "-q").code == 4
+    check(ground, before, undisturbed)
+
+
+@pytest.mark.parametrize("megabytes", range(4, 40, 4) if EVERYTHING else (8,))
+def test_the_disk_is_full(tmp_path: Path, undisturbed: dict[str, Any], megabytes: int) -> None:
+    """A small file system, filled from outside so that little is left, and given room again."""
+    ground = fresh(tmp_path)
+    before = ground.repository.fingerprint()
+    ground.home.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m,mode=700", "tmpfs", ground.home], check=True)
+    ballast = ground.home / "ballast"
+    try:
+        ground.run("- shell: 'true'\n", code=0)  # what is made once is there
+        ground.program("clean", "sessions", "--all", "-f", code=0)
+        free = os.statvfs(ground.home)
+        with ballast.open("wb") as file:
+            file.write(bytes(free.f_bavail * free.f_frsize - (megabytes << 20)))
+        code = ground.run(FLOW, "--no-merge", "-q").code
+        assert code in (1, 3, 4), code
+        ballast.unlink()
+        if (
+            code != 4
+            or ground.program("sessions", "show", "latest", "--json", code=0).json["status"] != "partial"
+        ):
+            again = ground.program("resume", "--no-merge", "-q", "--include-dlq")
+            assert again.code in (2, 4), again
+            if again.code == 2:
+                ground.run(
+                    FLOW, "--no-merge", "-q", code=4
+                )  # it was full before there was anything to take up
+        found = end(ground)
+        assert found["names"] == undisturbed["names"]
+        assert found["failed"] == undisturbed["failed"]
+        assert ground.repository.fingerprint() == before
+        assert not containers(ground.home)
+    finally:
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            if line.split()[4].startswith(str(ground.home)):
+                subprocess.run(["umount", "-l", line.split()[4]], check=False)

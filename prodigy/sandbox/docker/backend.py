@@ -33,6 +33,13 @@ class DockerBackend:
         self._gateways = Gateways(engine, images)
         engine.require_limits()
 
+    def answers(self) -> bool:
+        """Whether the engine answers."""
+        try:
+            return bool(self.engine.ask(self.engine.api.ping))
+        except SandboxFailure:
+            return False
+
     def close(self) -> None:
         """Remove the gateways. Idempotent. Raises SandboxFailure."""
         self._gateways.close()
