@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 from benchmarks.__main__ import RESULTS, TORTURE
 from benchmarks.machine import describe
@@ -25,13 +25,13 @@ KINDS = {
 def main() -> int:
     """Count the cases; exit code 1 when one did not end like the undisturbed run."""
     ends: dict[str, list[bool]] = defaultdict(list)
-    for case in Xml.parse(Path(sys.argv[1])).iter("testcase"):
+    for case in ET.parse(Path(sys.argv[1])).iter("testcase"):
         name = case.get("name", "").partition("[")[0]
         ends[name].append(case.find("failure") is None and case.find("error") is None)
     rows = "".join(
         f"| {KINDS[name]} | {len(found)} | {sum(found)} |\n" for name, found in ends.items() if name in KINDS
     )
-    head = "| A run that was disturbed by | Cases | Ended like one that nobody disturbed |\n| --- | --- | --- |\n"
+    head = "| A run that was disturbed by | Cases | Ended like an undisturbed one |\n| --- | --- | --- |\n"
     kept = RESULTS.read_text(encoding="utf-8").partition(TORTURE)[0].rstrip()
     text = f"{kept}\n\n{TORTURE}\n\nWritten by `make torture`.\n\n{describe()}\n{head}{rows}"
     RESULTS.write_text(text, encoding="utf-8")
