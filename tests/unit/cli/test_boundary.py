@@ -152,7 +152,7 @@ def test_quiet_and_verbose_exclude_each_other(fails, line, capsys):
         (["validate", "--stirct", "f"], "no such option: --stirct (did you mean '--strict'?)"),
         (["--qiet"], "no such option: --qiet (did you mean '--quiet'?)"),
         (["images", "pruen"], "no such command 'pruen'. Did you mean 'prune'?"),
-        (["init"], "'init' is not available in this version"),
+        (["report"], "'report' is not available in this version"),
         (["cook", "f.yml"], "'cook' was replaced by 'prodigy run FILE'"),
         (["validate", "f", "--color", "red"], "invalid value for '--color': 'red' is not one of"),
     ],
