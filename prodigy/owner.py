@@ -57,6 +57,12 @@ class Owner:
         """Whether it was started on another host, where nobody here can see whether it lives."""
         return self.host != _machine().partition("/")[0]
 
+    @classmethod
+    def is_dead(cls, label: str) -> bool:
+        """Whether a label names an owner, and that one is gone."""
+        owner = cls.parse(label)
+        return owner is not None and not owner.alive()
+
     def alive(self) -> bool:
         """Whether that very process still runs; an owner on another host is taken as alive."""
         name, _, boot = self.machine.partition("/")

@@ -89,7 +89,7 @@ class Orphans:
         return [
             Orphan(item.kind, item.name, item.labels.get("prodigy.session"), item)
             for item in find_leftovers(engine, str(self._home))
-            if _owner_is_dead(item.labels.get("prodigy.owner", ""))
+            if Owner.is_dead(item.labels.get("prodigy.owner", ""))
         ]
 
     def remove(self, orphans: list[Orphan]) -> list[str]:
@@ -139,14 +139,9 @@ class Orphans:
             return None  # without a store or a repository there is nothing to tell it from
 
 
-def _owner_is_dead(label: str) -> bool:
-    owner = Owner.parse(label)
-    return owner is not None and not owner.alive()
-
-
 def abandoned(record: SessionRecord) -> bool:
     """Whether the process that runs a session is gone without having finished it."""
-    return record.status == "running" and _owner_is_dead(record.owner)
+    return record.status == "running" and Owner.is_dead(record.owner)
 
 
 def delete_session(home: Path, sessions: Sessions, record: SessionRecord) -> None:

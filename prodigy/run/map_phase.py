@@ -9,7 +9,8 @@ from prodigy.errors import ProdigyError
 from prodigy.git.template import get_template
 from prodigy.run.guard import guarded
 from prodigy.run.inputs import read_items
-from prodigy.run.mapping import MapOutcome, MapPhaseRunner
+from prodigy.run.map_outcome import MapOutcome
+from prodigy.run.mapping import MapPhaseRunner
 from prodigy.run.phase_values import phase_values
 from prodigy.run.sharing import collect_shared
 from prodigy.values import ItemResult, PhaseResult
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from prodigy.workflow.models import MapPhase
     from prodigy.workflow.pipeline import Selected
     from prodigy.workflow.scope import Scope
-
-_PLANNED = "map/planned"
 
 
 @dataclass(slots=True)
@@ -84,8 +83,8 @@ class MapWork:
     def _items(self, values: dict[str, str]) -> list[ItemResult] | None:
         """Return the planned items, those of an earlier process where it had planned them; None: none."""
         journal = self.context.journal
-        if self.context.resumed and journal.get(_PLANNED):
-            return journal.item_results() or None
+        if self.context.resumed and (planned := journal.item_results()):
+            return planned
         scope = self.scope.overlay(exported=values)
         selected = read_items(self.context, self.workspace, scope, values)
         bus = self.context.bus.at(phase="map")
@@ -99,7 +98,6 @@ class MapWork:
             for index, (item_id, item) in enumerate(selected.items)
         ]
         journal.items(planned)
-        journal.put(_PLANNED, value=True)
         return planned
 
     def _empty(self, selected: Selected) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prodigy.git.template import get_template
 from prodigy.run.agent import AgentJob, AgentResult, run_agent
 from prodigy.run.collector import Collector
+from prodigy.run.item_attempts import ItemAttempts
 from prodigy.run.job_queue import JobQueue
+from prodigy.run.map_outcome import MapOutcome
 from prodigy.run.policy_keeper import PolicyKeeper
 from prodigy.run.pool import ThreadPool
-from prodigy.run.retry import NEVER_RETRIED
 from prodigy.text import item_name
 from prodigy.values import ErrorKind, ItemResult, PhaseResult
 
@@ -26,60 +25,6 @@ if TYPE_CHECKING:
     from prodigy.run.pool import Pool
     from prodigy.workflow.models import MapPhase
     from prodigy.workflow.scope import Scope
-
-
-@dataclass(frozen=True, slots=True)
-class MapOutcome:
-    """What became of the map phase."""
-
-    result: PhaseResult
-    items: tuple[ItemResult, ...]
-
-    def count(self, status: str) -> int:
-        """How many items ended with a status."""
-        return sum(item.status == status for item in self.items)
-
-    @classmethod
-    def of_nothing(cls) -> MapOutcome:
-        """What a map phase without items gives."""
-        result = PhaseResult(name="map", status="success", started_at=datetime.now(UTC), duration=0.0)
-        return cls(result, ())
-
-    @property
-    def all_failed(self) -> bool:
-        """Whether there were items and every one failed, or was skipped by its failure."""
-        return bool(self.items) and self.count("failed") + self.count("skipped") == len(self.items)
-
-    def entries(self) -> list[dict[str, Any]]:
-        """The results as texts see them, in item order."""
-        return [item.model_dump(mode="json") | {"success": item.success} for item in self.items]
-
-    def variables(self) -> dict[str, Any]:
-        """The ``map`` namespace of reduce and merge, but for values computed over all results."""
-        total, good, bad = len(self.items), self.count("success"), self.count("failed")
-        results = self.entries()
-        durations = sum(item.duration for item in self.items)
-        values: dict[str, Any] = {
-            "total": total,
-            "successful": good,
-            "failed": bad,
-            "skipped": self.count("skipped"),
-            "success_rate": 100 * good / total if total else 0,
-            "failure_rate": bad / total if total else 0,
-            "duration": self.result.duration,
-            "average_duration_secs": durations / total if total else 0,
-            "total_duration_secs": durations,
-            "results": results,
-            "outputs": [item.output for item in self.items if item.success],
-            "errors": [item.error.model_dump(mode="json") for item in self.items if item.error],
-        }
-        aliases = {
-            "success_count": good,
-            "failure_count": bad,
-            "results_json": results,
-            "results_array": results,
-        }
-        return values | aliases
 
 
 class MapPhaseRunner:
@@ -98,10 +43,10 @@ class MapPhaseRunner:
         self._flow = flow
         self._scope = scope.dump()
         self._values = values
-        self._base = head
         self._bus = context.bus.at(phase="map")
         self._tally: Counter[str] = Counter()
         self._keeper = PolicyKeeper(context.plan.workflow.error_policy, self._bus)
+        self._attempts = ItemAttempts(context, flow, head)
         self._collector = Collector(context, flow, protected)
         deadline = context.deadline(None)
         self._queue = JobQueue(
@@ -159,7 +104,7 @@ class MapPhaseRunner:
         """Finish an agent that had ended before its process did: it is merged, not run again."""
         if planned.status != "pending":
             return planned
-        attempt = self._due(planned)["attempt"]
+        attempt = self._attempts.due(planned)["attempt"]
         kept = self._context.journal.get(f"agent/{planned.index}-{attempt}")
         agent = AgentResult.model_validate(kept) if kept else None
         if agent is None or agent.failure is not None:
@@ -196,11 +141,14 @@ class MapPhaseRunner:
         agent = self._excused(agent)
         self._context.journal.put(f"agent/{agent.job.name}", agent.model_dump(mode="json"))
         done = self._collector.finish(agent)
-        if done.status == "failed" and self._again(agent, done):
+        again = self._another(agent, done)
+        if again is not None and not self._ending:
+            self._queue.again(*again)
             self._tally.update(pending=1, active=-1)
             self._announce()
             return
-        done = self._judged(agent, done)
+        # What would be tried again waits for a resumed run, as all that was not begun does.
+        done = self._judged(agent, done) if again is None else done.model_copy(update={"status": "pending"})
         if self._order and self._order[0] == done.index:
             self._order.pop(0)
         results[done.index] = done
@@ -232,48 +180,15 @@ class MapPhaseRunner:
         else:
             bus.emit("agent_failed", kind=error.kind, error=error.message, step=error.step)
 
-    def _again(self, agent: AgentResult, done: ItemResult) -> bool:
-        """Queue another attempt, where a conflict or the error policy asks for one."""
-        job, error = agent.job, done.error
-        if error is None or self._context.stop.requested or self._keeper.stopped is not None:
-            return False
-        delay = 0.0
-        if error.kind is ErrorKind.MERGE_CONFLICT:
-            wanted = self._flow.on_conflict in ("retry", "claude") and job.retry_reason != "conflict"
-            if not wanted or not self._collector.retriable:
-                return False
-            reason = "conflict"
-        else:
-            if error.kind not in NEVER_RETRIED and job.attempt < (self._tries(job) or 0):
-                return self._queue_again(agent, done, "failure", 0.0)
-            rule = self._context.plan.workflow.error_policy
-            if rule.on_item_failure != "retry" or error.kind in NEVER_RETRIED:
-                return False
-            retry = rule.retry_config
-            if job.attempt >= retry.attempts or not retry.wants(str(error.kind), error.message, ""):
-                return False
-            delay = retry.jittered(job.attempt, random.uniform(-1, 1))  # noqa: S311 - spreads load
-            reason = "failure"
-        return self._queue_again(agent, done, reason, delay)
+    def _another(self, agent: AgentResult, done: ItemResult) -> tuple[AgentJob, float] | None:
+        if done.status != "failed" or done.error is None:
+            return None
+        return self._attempts.another(agent, done.error, retriable=self._collector.retriable)
 
-    def _tries(self, job: AgentJob) -> int | None:
-        """Up to which attempt a failed item that was asked for again may be tried."""
-        found: int | None = self._context.journal.get(f"tries/{job.index}") if self._context.resumed else None
-        return found
-
-    def _queue_again(self, agent: AgentResult, done: ItemResult, reason: str, delay: float) -> bool:
-        job, message = agent.job, done.error.message if done.error else ""
-        base = self._context.store.head() if reason == "conflict" else job.base
-        due = {"attempt": job.attempt + 1, "base": base, "retry_reason": reason}
-        if reason == "conflict" and self._flow.on_conflict == "claude":
-            due |= {"joins": agent.head, "joined_output": agent.output}
-        self._context.journal.put(f"due/{job.index}", due)
-        again = job.model_copy(update=due)
-        self._bus.at(item=job.item_id).emit(
-            "agent_retrying", attempt=again.attempt, backoff=delay, error=message
-        )
-        self._queue.again(again, delay)
-        return True
+    @property
+    def _ending(self) -> bool:
+        """Whether no more agents are started."""
+        return self._context.stop.requested or self._keeper.stopped is not None
 
     def _judged(self, agent: AgentResult, done: ItemResult) -> ItemResult:
         """Apply what a failure for good means: kept as a dead letter, skipped, or the end of the phase."""
@@ -289,17 +204,10 @@ class MapPhaseRunner:
             return done.model_copy(update={"status": "skipped"})
         return done
 
-    def _due(self, planned: ItemResult) -> dict[str, Any]:
-        """Which attempt of an item comes next: the one a killed process had decided upon, or a first one."""
-        kept = self._context.journal.get(f"due/{planned.index}")
-        if kept and kept["attempt"] > planned.attempts:
-            return dict(kept)
-        return {"attempt": planned.attempts + 1, "base": self._base}
-
     def _job(self, planned: ItemResult, total: int) -> AgentJob:
         flow = self._context.plan.workflow
         return AgentJob(
-            **self._due(planned),
+            **self._attempts.due(planned),
             index=planned.index,
             total=total,
             item_id=planned.item_id,

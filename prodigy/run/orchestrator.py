@@ -17,7 +17,7 @@ from prodigy.values import ErrorKind, MergeOutcome
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
-    from prodigy.run.mapping import MapOutcome
+    from prodigy.run.map_outcome import MapOutcome
     from prodigy.run.publishing import Approve
     from prodigy.values import PhaseResult, RunResult, StepResult
     from prodigy.workflow.models import Phase, SetupPhase

@@ -11,7 +11,7 @@ from prodigy.values import RunResult
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
-    from prodigy.run.mapping import MapOutcome
+    from prodigy.run.map_outcome import MapOutcome
     from prodigy.run.orchestrator import Orchestrator
     from prodigy.values import MergeOutcome
 

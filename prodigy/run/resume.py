@@ -15,6 +15,7 @@ from prodigy.git.publish import find_published
 from prodigy.git.recovery import recover_session
 from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
+from prodigy.git.store import exists as store_exists
 from prodigy.git.tree import delete_tree
 from prodigy.run.header import header
 from prodigy.run.machine import prepare
@@ -31,6 +32,7 @@ from prodigy.state.journal import Journal
 from prodigy.state.sessions import Sessions
 
 if TYPE_CHECKING:
+    from prodigy.git.repository import UserRepository
     from prodigy.run.context import RunContext
     from prodigy.run.events import Watcher
     from prodigy.run.publishing import Approve
@@ -94,7 +96,7 @@ def resume_session(
                 f"{record.id} has nothing to resume: it ended with {record.status}",
                 help="--include-dlq runs items that failed again",
             )
-        _require_store(home, record)
+        _require_store(home, record, repository, journal)
         record = _with_workflow(record, flow, options)
         record = sessions.claim(record, steal=options.steal_lock)
     plan = Plan.model_validate(record.settings | {"workflow": record.definition})
@@ -112,13 +114,16 @@ def resume_session(
         raise
 
 
-def _require_store(home: Path, record: SessionRecord) -> None:
-    try:
-        Store.open(home, record.id)
-    except GitFailed as error:
+def _require_store(home: Path, record: SessionRecord, repository: UserRepository, journal: Journal) -> None:
+    """Make a store that was never finished: nothing can have been committed in its session."""
+    if store_exists(home, record.id):
+        return
+    if journal.settled("store"):
         raise EnvironmentUnavailable(
             f"the store of {record.id} is gone, and with it the commits that were not merged"
-        ) from error
+        )
+    delete_tree(home / "sessions" / record.id / "store.git")
+    Store.create(home, record.id, repository, commit=record.base)
 
 
 def _give_back(home: Path, record: SessionRecord) -> None:

@@ -13,7 +13,7 @@ from prodigy.owner import Owner
 from prodigy.sandbox.classify import Trouble
 from prodigy.sandbox.docker.container import remove
 from prodigy.sandbox.docker.engine import EngineRefused
-from prodigy.sandbox.docker.leftovers import HOME_LABEL
+from prodigy.sandbox.docker.leftovers import HOME_LABEL, find_leftovers, remove_leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,10 +76,20 @@ class FactStore:
                 identifier, known["git_version"], tuple(known["programs"]), tuple(known["volumes"])
             )
         config = image.get("Config") or {}
+        self._remove_stale()
         git, programs = self._look_inside(name, identifier)
         facts = ImageFacts(identifier, git, programs, tuple(sorted(config.get("Volumes") or ())))
         self._store({**stored, identifier: asdict(facts)})
         return facts
+
+    def _remove_stale(self) -> None:
+        """Remove the containers of killed probes: what they found is not stored, so the next one comes by."""
+        stale = [
+            found
+            for found in find_leftovers(self._engine, str(self._home))
+            if "prodigy.probe" in found.labels and Owner.is_dead(found.labels.get("prodigy.owner", ""))
+        ]
+        remove_leftovers(self._engine, stale)
 
     def _look_inside(self, name: str, identifier: str) -> tuple[str, tuple[str, ...]]:
         answer = self._answer(name, identifier).splitlines()

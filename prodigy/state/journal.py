@@ -130,6 +130,11 @@ class Journal:
         )
         return [(int(number), kind, name) for number, kind, name in rows]
 
+    def settled(self, kind: EffectKind) -> bool:
+        """Whether an effect of a kind is known to be done or undone."""
+        sql = "SELECT 1 FROM effect WHERE session = ? AND kind = ? AND state = 'settled' LIMIT 1"
+        return bool(self._database.read(sql, self._session, kind))
+
     def put(self, key: str, value: Any) -> None:
         """Keep JSON data under a key, in place of what was there; durable when this returns."""
         with self._write() as tx:

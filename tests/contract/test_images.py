@@ -6,13 +6,16 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from docker.errors import NotFound
 
 from prodigy.errors import ImageUnavailable
+from prodigy.owner import Owner
 from prodigy.sandbox.docker.engine import Engine
+from prodigy.sandbox.docker.leftovers import HOME_LABEL
 from prodigy.sandbox.images import LABEL, Images
 
 pytestmark = pytest.mark.docker
@@ -71,6 +74,28 @@ def test_what_was_found_out_is_kept(engine: Engine, images: Images, image: str, 
     assert Images(engine, tmp_path).probe(image).git_version == "9.9"
     (tmp_path / "images.json").write_text("damaged")
     assert Images(engine, tmp_path).probe(image) == facts
+
+
+def test_the_container_of_a_killed_probe_goes_with_the_next(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    dead, live = f"1:0:{Owner.current().machine}", str(Owner.current())
+    made = {
+        owner: engine.api.create_container(
+            image,
+            "true",
+            labels={"prodigy.probe": "image", HOME_LABEL: str(tmp_path), "prodigy.owner": owner},
+        )["Id"]
+        for owner in (dead, live)
+    }
+    try:
+        Images(engine, tmp_path / "images").probe(image)
+        left = engine.api.containers(all=True, filters={"label": f"{HOME_LABEL}={tmp_path}"})
+        assert [found["Id"] for found in left] == [made[live]]
+    finally:
+        for container in made.values():
+            with suppress(NotFound):
+                engine.api.remove_container(container)
 
 
 def test_an_image_without_a_shell(engine: Engine, images: Images) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sqlite3
@@ -85,6 +86,25 @@ def test_a_store_that_is_gone(ground: Ground) -> None:
     ground.program("sessions", "ls", code=0)
     ground.program("worktree", "ls", code=0)
     ground.program("clean", "sessions", "--all", "-f", code=0)
+
+
+@pytest.mark.parametrize("half", [(), ("store.git",), ("store.git", "store.git/objects", "store.git/refs")])
+def test_a_store_that_was_never_finished(ground: Ground, half: tuple[str, ...]) -> None:
+    flow = "- shell: echo 1 > one; git add -A; git commit -qm one\n"
+    for point in itertools.count(1):
+        assert ground.killed(flow, point, *HOST) == -9
+        (*_, session) = ground.program("sessions", "ls", "--json", code=0).json["sessions"] or [None]
+        if session:
+            break
+    directory = ground.home / "sessions" / session["id"]
+    for path in half:
+        (directory / path).mkdir(parents=True)
+    before = ground.repository.fingerprint()
+    done = ground.program("resume", "--no-merge", "--json", code=0)
+    assert [step["status"] for step in done.json["steps"]] == ["success"]
+    assert ground.repository.fingerprint() == before
+    ground.program("worktree", "merge", "latest", "-y", code=0)
+    assert ground.repository.show("one") == "1"
 
 
 def test_a_workspace_that_is_gone(ground: Ground) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
 
 from tests.support.engine import containers
-from tests.support.ground import Ground, watched
+from tests.support.ground import Ground, Live, watched
 
 pytestmark = pytest.mark.docker
 
@@ -163,6 +164,28 @@ def test_a_conflict_keeps_the_item_with_both_commits(ground: Ground) -> None:
     assert "+two" in shown.out
     ground.program("worktree", "merge", "latest", "-y", code=0)
     assert ground.repository.show("same.txt") == "one"
+
+
+def test_a_conflict_in_a_run_that_is_stopped_waits_for_the_next(ground: Ground) -> None:
+    """The second is held up, so that the third, which conflicts with the first, comes to be merged too late."""
+    waiting = "[ ${item} != 2 ] || { echo begun; until [ -e go ]; do sleep 0.05; done; }"
+    working = "[ ${item} = 2 ] || echo ${item} > same; echo ${item} > f${item}; git add -A; git commit -qm w"
+    agent = json.dumps([{"shell": waiting}, {"shell": working}])
+    live = ground.start(flow("[1, 2, 3]", agent, "  max_parallel: 3\n  merge_order: item"), "--no-merge")
+    live.wait_for("begun")
+    while len(containers(ground.home, every=False)) > 1:
+        assert live.process.poll() is None
+    live.signal(signal.SIGTERM)
+    live.finish(code=143)
+    shown = ground.program("sessions", "show", "latest", "--json", code=0).json
+    assert shown["items"] == {"success": 1, "pending": 2}
+    live = Live(ground.program.start("resume", "-v", "-y"))
+    live.wait_for("begun")
+    for place in (ground.home / "sessions").glob("*/ws/1-*"):
+        (place / "go").touch()
+    live.finish(code=0)
+    assert ground.repository.files() == ["README.md", "f1", "f2", "f3", "go", "same"]
+    assert ground.repository.show("same") == "3"
 
 
 def test_a_path_that_setup_left_uncommitted_is_not_an_agents(ground: Ground) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ reduce:
 POINTS = 60
 MOMENTS = 40
 EVERYTHING = os.environ.get("PRODIGY_TORTURE") == "all"
-CHOSEN = range(1, POINTS + 1) if EVERYTHING else range(4, POINTS + 1, 10)
+CHOSEN = range(1, POINTS + 1) if EVERYTHING else range(3, POINTS + 1, 10)
 LATE = range(MOMENTS) if EVERYTHING else range(2)
 
 
@@ -83,7 +82,9 @@ def end(ground: Ground) -> dict[str, Any]:
 
 
 def finish(ground: Ground, code: int) -> None:
-    """Take the run up until it ends by itself."""
+    """Take the run up until it ends by itself; begin it again where it was killed before it had a session."""
+    if code == -9 and not ground.program("sessions", "ls", "--json").json["sessions"]:
+        code = ground.run(FLOW, "--no-merge", "-q").code
     for _ in range(5):
         if code != -9:
             break
@@ -107,29 +108,11 @@ def check(ground: Ground, before: dict[str, str], undisturbed: dict[str, Any]) -
     assert not remove_all(ground.home)
 
 
-def killed(ground: Ground, point: int) -> int:
-    """Run until a durable point, or to the end where there are fewer."""
-    command = [sys.executable, "-m", "tests.support.dying", str(point), "-p", str(ground.repository.path)]
-    done = subprocess.run(
-        [*command, "run", ground.flow(FLOW), "--no-merge", "-q"],
-        cwd=Path(__file__).parents[2],
-        env=ground.program.environment,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
-    return done.returncode
-
-
 @pytest.mark.parametrize("point", CHOSEN)
 def test_killed_at_a_durable_point(tmp_path: Path, undisturbed: dict[str, Any], point: int) -> None:
     ground = fresh(tmp_path)
     before = ground.repository.fingerprint()
-    code = killed(ground, point)
-    if code == -9 and not list((ground.home / "sessions").glob("*/store.git")):
-        ground.run(FLOW, "--no-merge", "-q", code=4)  # killed before there was anything to take up
-    else:
-        finish(ground, code)
+    finish(ground, ground.killed(FLOW, point, "--no-merge", "-q"))
     check(ground, before, undisturbed)
 
 
@@ -141,10 +124,7 @@ def test_killed_at_a_random_moment(tmp_path: Path, undisturbed: dict[str, Any], 
     time.sleep(random.Random(moment).uniform(0.8, 6))  # a moment, not a synchronisation
     started.kill()
     started.communicate()
-    if started.returncode == -9 and not list((ground.home / "sessions").glob("*/store.git")):
-        ground.run(FLOW, "--no-merge", "-q", code=4)
-    else:
-        finish(ground, started.returncode)
+    finish(ground, started.returncode)
     check(ground, before, undisturbed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,19 @@ class Ground:
     def run(self, text: str, *options: str, code: int | None = None, **more: Any) -> Finished:
         """Run a workflow to its end."""
         return self.program("run", self.flow(text), *options, code=code, **more)
+
+    def killed(self, text: str, point: int, *options: str) -> int:
+        """Run a workflow until it is killed at a durable point; to its end where there are fewer."""
+        command = [sys.executable, "-m", "tests.support.dying", str(point), "-p", str(self.repository.path)]
+        done = subprocess.run(
+            [*command, "run", self.flow(text), *options],
+            cwd=Path(__file__).parents[2],
+            env=self.program.environment,
+            capture_output=True,
+            check=False,
+            timeout=LIMIT,
+        )
+        return done.returncode
 
     def start(self, text: str, *options: str, **more: Any) -> Live:
         """Start a run that shows its steps' output."""
