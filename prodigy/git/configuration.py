@@ -16,6 +16,7 @@ _SESSION = """\
 [core]
 	hooksPath = /dev/null
 	fsmonitor = false
+	fsync = objects,derived-metadata,reference
 	bigFileThreshold = 16m
 	packedGitWindowSize = 64m
 	packedGitLimit = 1g

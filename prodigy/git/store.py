@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -68,7 +69,10 @@ class Store:
         refs = "".join(f"create {store._name(ref)} {store.base}\n" for ref in ("base", "session"))
         store.git.run("update-ref", "--stdin", data=refs.encode())
         temporary = store.directory / "origin.json.tmp"
-        temporary.write_text(origin.to_json())
+        with temporary.open("w") as file:
+            file.write(origin.to_json())
+            file.flush()
+            os.fsync(file.fileno())
         temporary.rename(store.directory / "origin.json")
         return store
 
@@ -219,6 +223,8 @@ def write_bounded(file: Path, chunks: Iterator[bytes], limit: int) -> int:
                 size += sink.write(chunk)
                 if size > limit:
                     break
+            sink.flush()
+            os.fsync(sink.fileno())
     except BaseException:
         file.unlink(missing_ok=True)
         raise
