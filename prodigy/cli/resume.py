@@ -34,7 +34,9 @@ def resume(
     settings: Settings,
     name: Annotated[str | None, typer.Argument(metavar="[ID]", help="Session or job; the only one.")] = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Go on although the workflow file changed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the workflow file changed, or changes are lost.")
+    ] = False,
     include_dlq: Annotated[bool, typer.Option("--include-dlq", help="Run failed items again.")] = False,
     max_retries: MaxRetries = 3,
     from_checkpoint: Annotated[

@@ -59,5 +59,18 @@ def save_leftovers(open_pipe: OpenPipe, file: Path, *, limit: int = 256 << 20, t
     return size
 
 
+def restore_leftovers(open_pipe: OpenPipe, file: Path, *, timeout: float = 300.0) -> None:
+    """Bring what ``save_leftovers`` saved into a workspace that stands on the same commit.
+
+    Raises ImportRefused when the workspace's git cannot.
+    """
+    command = ("git", "apply", "--binary", "--whitespace=nowarn", "-")
+    with file.open("rb") as patch, open_pipe(command, stdin=chunks(patch), timeout=timeout) as pipe:
+        while pipe.stdout.read(1 << 16):
+            pass
+        if pipe.wait():
+            raise _refused(f"its changes cannot be restored: {complaint(pipe)}")
+
+
 def _refused(message: str) -> ImportRefused:
     return ImportRefused(ErrorKind.IMPORT, f"the workspace's uncommitted changes: {message}")

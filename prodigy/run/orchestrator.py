@@ -66,7 +66,7 @@ class Orchestrator:
     def _open_workspace(self) -> SessionWorkspace:
         if self._context.resumed and (found := SessionWorkspace.reopen(self._context)) is not None:
             return found
-        return SessionWorkspace.create(self._context)
+        return SessionWorkspace.create(self._context, self._context.store.head())
 
     def _standard(self, phase: Phase) -> bool:
         if self._workspace is None:

@@ -14,6 +14,7 @@ from prodigy.run.attribution import attribute
 from prodigy.run.committing import commit_everything
 from prodigy.run.phase_values import phase_values
 from prodigy.run.steps import ListResult, replay_steps, run_steps
+from prodigy.state.sessions import Leftovers
 from prodigy.values import ErrorKind, PhaseResult, StepFailure
 from prodigy.workflow.scope import Deferred
 
@@ -199,6 +200,7 @@ class _Fetcher:
             steps = self._attributed(steps, imported)
             if steps.dirty != 0:
                 leftovers = tuple(sorted(list_leftovers(station.sandbox().pipe)))
+            self.workspace.leftovers = Leftovers(count=len(leftovers))
             if leftovers and ending:
                 return self._saved(steps, leftovers, station, policy)
         except (ImportRefused, GitFailed, StepError) as error:
@@ -221,6 +223,7 @@ class _Fetcher:
         self, steps: ListResult, leftovers: tuple[bytes, ...], station: Station, policy: str
     ) -> _Fetched:
         patch = save_uncommitted(self.context, self.task.place.replace("/", "-"), station)
+        self.workspace.leftovers = Leftovers(count=len(leftovers), patch=str(patch))
         if policy == "fail" and steps.failure is None:
             message = f"changes were left uncommitted: {describe(leftovers)}"
             steps = replace(steps, failure=StepFailure(kind=ErrorKind.UNCOMMITTED, message=message))
@@ -228,6 +231,7 @@ class _Fetcher:
             with station.sandbox().pipe(("sh", "-c", _RESET), timeout=300) as pipe:
                 if pipe.wait():
                     raise StepError(ErrorKind.SANDBOX, "the workspace could not be reset for the next pass")
+            self.workspace.leftovers = Leftovers(count=0)
         return _Fetched(steps, leftovers, patch)
 
 

@@ -18,6 +18,7 @@ from prodigy.git.store import Store
 from prodigy.git.store import exists as store_exists
 from prodigy.git.tree import delete_tree
 from prodigy.run.header import header
+from prodigy.run.lost_workspace import restore_workspace
 from prodigy.run.machine import prepare
 from prodigy.run.orchestrator import Orchestrator
 from prodigy.run.phase import save_uncommitted
@@ -29,7 +30,7 @@ from prodigy.run.start import finish_session
 from prodigy.run.stop import Stop
 from prodigy.state.database import Database
 from prodigy.state.journal import Journal
-from prodigy.state.sessions import Sessions
+from prodigy.state.sessions import Leftovers, Sessions
 
 if TYPE_CHECKING:
     from prodigy.git.repository import UserRepository
@@ -46,7 +47,8 @@ class ResumeOptions:
     """What may be given anew when a run is taken up."""
 
     force: bool = False
-    """Go on with a workflow file that differs from the one the run began with."""
+    """Go on with a workflow file that differs from the one the run began with, or without what was
+    uncommitted in a workspace that is gone."""
     include_failed: bool = False
     """Run items that had failed again."""
     items: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ def _go_on(context: RunContext, options: ResumeOptions, approve: Approve) -> Run
     orchestrator.published = published
     if options.include_failed:
         _queue_failed(context, options)
+    restore_workspace(context, force=options.force)
     _save_partial(context)
     if options.from_checkpoint is not None:
         rewind(context, options.from_checkpoint)
@@ -251,8 +254,10 @@ def _save_partial(context: RunContext) -> None:
         return
     with workspace.in_use("recovery") as station:
         left = list_leftovers(station.sandbox().pipe)
+        workspace.leftovers = Leftovers(count=len(left))
         if left:
             patch = save_uncommitted(context, "cut-off", station)
+            workspace.leftovers = Leftovers(count=len(left), patch=str(patch))
             context.bus.warn(
                 f"a step was cut off: its {len(left)} uncommitted changes stay, a copy of them is {patch}"
             )

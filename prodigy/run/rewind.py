@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prodigy.errors import EnvironmentUnavailable, UsageError
 from prodigy.git.template import get_template
+from prodigy.state.sessions import Leftovers
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
@@ -87,4 +88,6 @@ def _move(context: RunContext, commit: str) -> None:
     if workspace is not None:
         workspace.remove()
     context.workspaces.session(get_template(store, commit, context.machine.owner))
-    context.sessions.update(context.record.id, workspace_state="at_rest", head_imported=commit)
+    context.sessions.update(
+        context.record.id, workspace_state="at_rest", head_imported=commit, leftovers=Leftovers(count=0)
+    )

@@ -19,6 +19,7 @@ from prodigy.git.leftovers import list_leftovers
 from prodigy.git.merging import Conflict
 from prodigy.git.refresh import refresh
 from prodigy.git.template import get_template
+from prodigy.state.sessions import Leftovers
 from prodigy.values import ErrorKind
 
 if TYPE_CHECKING:
@@ -37,24 +38,20 @@ class SessionWorkspace:
     context: RunContext
     workspace: Workspace
     head: str
+    leftovers: Leftovers | None = None
+    """What is uncommitted in it, where that is known."""
 
     @property
     def _template(self) -> Template:
         return get_template(self.context.store, self.context.store.base, self.context.machine.owner)
 
     @classmethod
-    def create(cls, context: RunContext) -> SessionWorkspace:
-        """Make the workspace from the session's newest commit, its base at first, and bring it to rest."""
+    def create(cls, context: RunContext, head: str) -> SessionWorkspace:
+        """Make the workspace from a commit, and bring it to rest."""
         (effect,) = context.journal.intend(("workspace", context.record.workspace))
-        head = context.store.head()
         workspace = context.workspaces.session(get_template(context.store, head, context.machine.owner))
         context.bus.emit("worktree_created", path=str(workspace.path))
-        if context.resumed:
-            context.bus.warn(
-                f"the workspace was gone: it was made again from {head[:12]}, "
-                "without what was uncommitted in it"
-            )
-        made = cls(context, workspace, head)
+        made = cls(context, workspace, head, Leftovers(count=0))
         made._record("at_rest")
         context.journal.settle(effect)
         return made
@@ -66,7 +63,7 @@ class SessionWorkspace:
         if workspace is None:
             return None
         record = context.sessions.get(context.record.id)
-        found = cls(context, workspace, record.head_imported or context.store.base)
+        found = cls(context, workspace, record.head_imported or context.store.base, record.leftovers)
         if record.workspace_state == "in_use":
             with found.in_use("recovery") as station:
                 try:
@@ -85,6 +82,7 @@ class SessionWorkspace:
         When the block raises, when its sandbox cannot be removed, or after a forced stop, it is left as it
         is and recorded as in use: commits may not be imported yet, and replacing ``.git`` would lose them.
         """
+        self.leftovers = None
         self._record("in_use")
         self.workspace.hand_over(*self.context.machine.owner)
         with self.context.station(self.workspace.mount, phase=phase) as station:
@@ -134,7 +132,9 @@ class SessionWorkspace:
         """Import what a person committed in the workspace at rest; gives the paths left uncommitted."""
         with self.in_use("visit") as station:
             self.collect(station)
-            return tuple(sorted(list_leftovers(station.sandbox().pipe)))
+            left = tuple(sorted(list_leftovers(station.sandbox().pipe)))
+            self.leftovers = Leftovers(count=len(left))
+            return left
 
     def refresh(self, station: Station) -> None:
         """Import what was committed at rest, then bring the workspace to the session's head."""
@@ -146,4 +146,9 @@ class SessionWorkspace:
             self._record("in_use")
 
     def _record(self, state: str) -> None:
-        self.context.sessions.update(self.context.record.id, workspace_state=state, head_imported=self.head)
+        self.context.sessions.update(
+            self.context.record.id,
+            workspace_state=state,
+            head_imported=self.head,
+            leftovers=self.leftovers,
+        )

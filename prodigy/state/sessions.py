@@ -18,6 +18,14 @@ WorkspaceState = Literal["none", "at_rest", "in_use"]
 _MIN_PREFIX = 4
 
 
+class Leftovers(Frozen):
+    """Changes a workspace at rest has not committed."""
+
+    count: int
+    patch: str | None = None
+    """The file that holds them."""
+
+
 class SessionRecord(Frozen):
     """The durable record of one run."""
 
@@ -47,6 +55,8 @@ class SessionRecord(Frozen):
     """in_use: a container has, or had when its owner died, the workspace; its .git is not to be trusted."""
     head_imported: str | None = None
     """The commit the workspace was last known to stand on."""
+    leftovers: Leftovers | None = None
+    """What it had uncommitted there, as far as that is known."""
     merge: MergeOutcome | None = None
     result: RunResult | None = None
     """What the run gave, without its steps and items: those have records of their own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -26,11 +27,11 @@ def ground(tmp_path: Path) -> Ground:
     return Ground(Repository.create(tmp_path / "project"), Program(tmp_path / "home", tmp_path / "project"))
 
 
-def broken_off(ground: Ground, *options: str) -> Path:
-    """A run whose second step failed; gives the file that mends it."""
+def broken_off(ground: Ground, *options: str, more: str = "true") -> Path:
+    """A run whose second step failed; gives the file that mends it. ``more``: what the first does at last."""
     mended = ground.home.parent / "mended"
     steps = [
-        {"shell": "echo 1 > one; git add -A; git commit -qm one"},
+        {"shell": f"echo 1 > one; git add -A; git commit -qm one; {more}"},
         {"shell": f"test -f one && test -e {mended}"},
     ]
     ground.run(json.dumps({"commands": steps}), *(options or HOST), code=1)
@@ -116,6 +117,59 @@ def test_a_workspace_that_is_gone(ground: Ground) -> None:
     assert [step["status"] for step in done.json["steps"]] == ["success", "success"]
     assert any("the workspace was gone" in text for text in done.json["warnings"])
     assert (workspace / "one").read_text() == "1\n"
+
+
+DRAFT = "echo 2 >> one; mkdir new; printf 'a\\0b' > 'new/dra ft'; chmod +x new/*"
+
+
+@pytest.mark.parametrize("options", [HOST, ("--no-merge",)], ids=["host", "docker"])
+def test_a_workspace_that_is_gone_with_what_was_uncommitted(ground: Ground, options: tuple[str, ...]) -> None:
+    mended = broken_off(ground, *options, more=DRAFT)
+    (workspace,) = ground.home.glob("worktrees/*/*")
+    shutil.rmtree(workspace)
+    if options is HOST:
+        mended.touch()
+    done = ground.program("resume", "--no-merge", "--json", code=0 if options is HOST else 1)
+    assert any("was made again" in text and ".patch" in text for text in done.json["warnings"])
+    assert (workspace / "one").read_text() == "1\n2\n"
+    assert (workspace / "new/dra ft").read_bytes() == b"a\0b"
+    assert os.access(workspace / "new/dra ft", os.X_OK)
+
+
+@pytest.mark.parametrize("lost", ["patch", "record"])
+def test_a_workspace_that_is_gone_and_cannot_be_restored(ground: Ground, lost: str) -> None:
+    mended = broken_off(ground, more=DRAFT)
+    mended.touch()
+    (workspace,) = ground.home.glob("worktrees/*/*")
+    shutil.rmtree(workspace)
+    if lost == "patch":
+        for patch in ground.home.glob("sessions/*/artifacts/*.patch"):
+            patch.unlink()
+    else:
+        change_record(ground, workspace_state="in_use")
+    for _ in range(2):
+        done = ground.program("resume", "--no-merge", code=3)
+        assert str(workspace) in done.err
+        assert "uncommitted" in done.err
+        assert "--force" in done.err
+    ground.program("resume", "--no-merge", "--force", code=0)
+    assert (workspace / "one").read_text() == "1\n"
+
+
+def test_a_workspace_that_was_never_finished(ground: Ground) -> None:
+    flow = "- shell: echo 1 > one; git add -A; git commit -qm one\n"
+    for point in itertools.count(1):
+        assert ground.killed(flow, point, *HOST) == -9
+        if stores := list(ground.home.glob("sessions/*/origin.json")):
+            break
+    half = ground.home / "worktrees" / "project" / stores[0].parent.name
+    assert not half.exists()
+    (half / ".git").mkdir(parents=True)
+    (half / "half").touch()
+    done = ground.program("resume", stores[0].parent.name, "--no-merge", "--json", code=0)
+    assert [step["status"] for step in done.json["steps"]] == ["success"]
+    assert not done.json["uncommitted"]
+    assert not (half / "half").exists()
 
 
 def test_logs_that_were_cut_or_removed(ground: Ground) -> None:
