@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json as json_format
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,25 +12,20 @@ import typer
 
 from prodigy.cli import run_options as options
 from prodigy.cli.command import command, new_app
-from prodigy.cli.output import confirm, print_document, print_table, write
-from prodigy.cli.records import Records
-from prodigy.cli.resume import MaxRetries
+from prodigy.cli.dlq_dismissal import clear, purge
+from prodigy.cli.dlq_retry import retry
+from prodigy.cli.letters import Filter, Job, filtered, letters_of
+from prodigy.cli.output import print_document, print_table, write
 from prodigy.cli.settings import Settings
 from prodigy.errors import UsageError
 from prodigy.text import item_name, printable, printable_lines
 
 if TYPE_CHECKING:
     from prodigy.run.dead_letters import DeadLetter
-    from prodigy.state.sessions import SessionRecord
-    from prodigy.values import RunResult
 
 app = new_app(help="Look at failed items and run them again.", group=True)
 
-Job = Annotated[str | None, typer.Option("--job-id", metavar="ID", help="Only of this session or job.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
-Filter = Annotated[
-    str | None, typer.Option("--filter", metavar="EXPR", help="Only what the expression takes.")
-]
 
 
 @command(app, "list")
@@ -48,7 +40,7 @@ def list_(
 ) -> int:
     """List failed items."""
     options.positive("--limit", limit)
-    found = [one for one in _filtered(_letters(settings, job_id), filter_) if one.eligible or not eligible]
+    found = [one for one in filtered(letters_of(settings, job_id), filter_) if one.eligible or not eligible]
     if json:
         letters = [one.model_dump(mode="json") for one in found[:limit]]
         print_document("dlq", {"items": letters, "total": len(found)})
@@ -84,7 +76,7 @@ def inspect(
     json: Json = False,
 ) -> int:
     """Show all that is known of a failed item."""
-    found = [one for one in _letters(settings, job_id) if one.item_id == item]
+    found = [one for one in letters_of(settings, job_id) if one.item_id == item]
     if not found:
         raise UsageError(f"no failed item has the id '{item}'", help="'prodigy dlq list' lists them")
     if len(found) > 1:
@@ -111,7 +103,7 @@ def analyze(
     """Group failed items by what went wrong."""
     from prodigy.run.dead_letters import groups
 
-    letters = _letters(settings, job_id)
+    letters = letters_of(settings, job_id)
     found = groups(letters)
     kinds: dict[str, int] = {}
     steps: dict[str, int] = {}
@@ -144,7 +136,7 @@ def export(
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace an existing file.")] = False,
 ) -> int:
     """Write failed items to a file."""
-    letters = [one.model_dump(mode="json") for one in _letters(settings, job_id)]
+    letters = [one.model_dump(mode="json") for one in letters_of(settings, job_id)]
     if form == "json":
         text = json_format.dumps({"schema": "prodigy.dlq/1", "items": letters}, indent=2)
     elif form == "jsonl":
@@ -160,66 +152,7 @@ def export(
     return 0
 
 
-@command(app)
-def retry(
-    settings: Settings,
-    name: Annotated[str, typer.Argument(metavar="ID", help="Session or job.")],
-    *,
-    filter_: Filter = None,
-    item: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this item.")] = None,
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", "--max-parallel", metavar="N", help="Agents at a time.")
-    ] = None,
-    max_retries: MaxRetries = 3,
-    force: Annotated[bool, typer.Option("--force", help="Also items that need a look first.")] = False,
-    reduce: Annotated[bool, typer.Option("--reduce", help="Run reduce again too.")] = False,
-    dry_run: options.DryRun = False,
-    yes: options.Yes = False,
-    no_merge: options.NoMerge = False,
-    json: options.Json = False,
-    events: options.Events = None,
-) -> int:
-    """Run failed items again, from the newest commit of their session."""
-    from prodigy.cli.resume import go_on
-    from prodigy.run.resume import ResumeOptions
-    from prodigy.run.retrying import is_closed, retry_plan
-
-    if yes and no_merge:
-        raise UsageError("-y and --no-merge contradict each other")
-    with closing(Records(settings)) as records:
-        record = records.find(name)
-        letters = [one for one in _filtered(_of(records, record), filter_) if one.eligible or force]
-        home = records.home
-    wanted = set(item or ())
-    unknown = wanted - {one.item_id for one in letters}
-    if unknown:
-        raise UsageError(
-            f"not among the items to retry: {', '.join(sorted(unknown))}", help="--force takes all"
-        )
-    chosen = [one for one in letters if not wanted or one.item_id in wanted]
-    if not chosen or dry_run:
-        write("\n".join(item_name(one.item_id, one.item) for one in chosen) or "nothing to retry")
-        return 0
-    if is_closed(home, record):
-        plan = retry_plan(
-            record,
-            [one.item for one in chosen],
-            reduce=reduce,
-            max_parallel=options.positive("--parallel", parallel),
-            merge="yes" if yes else "never" if no_merge else "ask",
-        )
-        then = partial(_dismiss_retried, settings, record, {one.item_id: one.item for one in chosen})
-        opened = options.Opened(settings)
-        return options.execute(plan, settings, opened, as_json=json, events=events, then=then)
-    given = ResumeOptions(
-        include_failed=True,
-        items=tuple(one.item_id for one in chosen),
-        max_retries=options.positive("--max-retries", max_retries),
-        again_reduce=reduce,
-        max_parallel=options.positive("--parallel", parallel),
-        merge="yes" if yes else "never" if no_merge else None,
-    )
-    return go_on(home, record, None, given, settings, as_json=json, events=events)
+command(app)(retry)
 
 
 @command(app)
@@ -232,7 +165,7 @@ def stats(
     json: Json = False,
 ) -> int:
     """Count failed items."""
-    letters = _letters(settings, workflow_id)
+    letters = letters_of(settings, workflow_id)
     kinds: dict[str, int] = {}
     for one in letters:
         kinds[one.last.kind] = kinds.get(one.last.kind, 0) + 1
@@ -253,106 +186,8 @@ def stats(
     return 0
 
 
-@command(app)
-def purge(
-    settings: Settings,
-    *,
-    older_than_days: Annotated[float, typer.Option(metavar="N", help="The least age in days.")],
-    job_id: Job = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> int:
-    """Dismiss failed items of a certain age; what they did stays with their session."""
-    options.positive("--older-than-days", older_than_days)
-    before = datetime.now(UTC) - timedelta(days=older_than_days)
-    letters = [
-        one
-        for one in _letters(settings, job_id)
-        if one.last_attempt is not None and one.last_attempt < before
-    ]
-    return _dismiss(settings, letters, yes=yes)
-
-
-@command(app)
-def clear(
-    settings: Settings,
-    name: Annotated[str, typer.Argument(metavar="ID", help="Session or job.")],
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> int:
-    """Dismiss all failed items of a job; what they did stays with their session."""
-    return _dismiss(settings, _letters(settings, name), yes=yes)
-
-
-def _dismiss_retried(
-    settings: Settings, record: SessionRecord, items: dict[str, Any], result: RunResult
-) -> None:
-    """Let those items be dead letters no longer that went well in another session."""
-    from prodigy.run.dead_letters import DeadLetters
-
-    good = [one.item for one in result.results if one.success]
-    with closing(Records(settings)) as records:
-        done = [item_id for item_id, item in items.items() if item in good]
-        DeadLetters(records.database, record).dismiss(done)
-
-
-def _dismiss(settings: Settings, letters: list[DeadLetter], *, yes: bool) -> int:
-    from prodigy.run.dead_letters import DeadLetters
-
-    if not letters:
-        write("nothing to remove")
-        return 0
-    if not confirm(f"Dismiss {len(letters)} failed items?", yes=yes):
-        write("nothing removed")
-        return 0
-    with closing(Records(settings)) as records:
-        for session in {one.session_id for one in letters}:
-            items = [one.item_id for one in letters if one.session_id == session]
-            DeadLetters(records.database, records.find(session)).dismiss(items)
-    write(f"{len(letters)} items dismissed")
-    return 0
-
-
-def _letters(settings: Settings, job: str | None) -> list[DeadLetter]:
-    with closing(Records(settings)) as records:
-        chosen = [records.find(job)] if job is not None else records.all()
-        return [letter for record in chosen for letter in _of(records, record)]
-
-
-def _of(records: Records, record: SessionRecord) -> list[DeadLetter]:
-    from prodigy.run.dead_letters import DeadLetters
-
-    return DeadLetters(records.database, record).all() if record.mode == "mapreduce" else []
-
-
-_OLD_KINDS = {
-    "Timeout": "timeout",
-    "CommandFailed": "command",
-    "MergeConflict": "merge_conflict",
-    "ValidationFailed": "validation",
-    "ResourceExhausted": "oom",
-}
-
-
-def _filtered(letters: list[DeadLetter], text: str | None) -> list[DeadLetter]:
-    from prodigy.workflow.expression_nodes import ExpressionError
-    from prodigy.workflow.expressions import ItemNames, parse_expression
-
-    if text is None:
-        return letters
-    for old, new in _OLD_KINDS.items():
-        text = text.replace(f"'{old}'", f"'{new}'").replace(f'"{old}"', f'"{new}"')
-    try:
-        expression = parse_expression(text)
-        return [
-            one
-            for number, one in enumerate(letters)
-            if expression.holds(
-                ItemNames(one.model_dump(mode="json") | one.last.model_dump(mode="json"), number)
-            )
-            or expression.holds(ItemNames(one.item, number))
-        ]
-    except ExpressionError as error:
-        raise UsageError(f"--filter, column {error.column}: {error}") from error
+command(app)(purge)
+command(app)(clear)
 
 
 def _shown(letter: DeadLetter) -> str:

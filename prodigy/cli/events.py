@@ -6,28 +6,20 @@ import csv
 import io
 import json as json_format
 import re
-import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from prodigy.cli.command import command, new_app
+from prodigy.cli.event_source import Envelope, EventSource
 from prodigy.cli.output import confirm, print_document, print_table, write
-from prodigy.cli.records import Records
 from prodigy.cli.run_options import positive, seconds, size
 from prodigy.cli.settings import Settings
 from prodigy.errors import ProdigyError, UsageError
-from prodigy.owner import Owner
 from prodigy.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from prodigy.state.event_log import Choice, EventLog
-    from prodigy.state.sessions import SessionRecord
 
 app = new_app(help="Look at, follow and export the events of runs.", group=True)
 
@@ -42,8 +34,6 @@ Limit = Annotated[int, typer.Option(metavar="N", help="At most so many, the newe
 AllJobs = Annotated[bool, typer.Option("--all-jobs", help="Of every session of this repository.")]
 Source = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="An exported file instead.")]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
-_POLL = 0.3
-Envelope = dict[str, Any]
 
 
 @command(app, "ls")
@@ -62,7 +52,7 @@ def list_(
 ) -> int:
     """List events, the oldest first."""
     positive("--limit", limit)
-    with closing(_Events(settings, job_id, file, every=all_jobs)) as events:
+    with closing(EventSource(settings, job_id, file, every=all_jobs)) as events:
         found = events.newest(event_type, agent_id, _moment(since), filter_, limit)
     if json:
         print_document("events", {"events": found})
@@ -87,7 +77,7 @@ def stats(
     json: Json = False,
 ) -> int:
     """Count events."""
-    with closing(_Events(settings, job_id, file, every=all_jobs)) as events:
+    with closing(EventSource(settings, job_id, file, every=all_jobs)) as events:
         rows = events.counts(group_by)
     if json:
         names = ("value", "count", "first", "last")
@@ -118,7 +108,7 @@ def search(
     except re.error as error:
         raise UsageError(f"not a regular expression: {error}") from error
     names = fields.split(",") if fields else None
-    with closing(_Events(settings, job_id, file, every=all_jobs)) as events:
+    with closing(EventSource(settings, job_id, file, every=all_jobs)) as events:
         found = [one for one in events.every() if regex.search(_searched(one, names))][-limit:]
     if json:
         print_document("events", {"events": found})
@@ -137,7 +127,7 @@ def follow(
     json: Json = False,
 ) -> int:
     """Show events as they happen, until the session ends."""
-    with closing(_Events(settings, job_id, None, every=False)) as events:
+    with closing(EventSource(settings, job_id, None, every=False)) as events:
         for one in events.follow(event_type, filter_):
             write(json_format.dumps(one) if json else "  ".join(map(printable, _row(one))))
     return 0
@@ -156,7 +146,7 @@ def export(
     file: Source = None,
 ) -> int:
     """Write all events of a session."""
-    with closing(_Events(settings, job_id, file, every=all_jobs)) as events:
+    with closing(EventSource(settings, job_id, file, every=all_jobs)) as events:
         text = _written(list(events.every()), form)
     if output is None:
         write(text)
@@ -193,7 +183,7 @@ def clean(
     age = seconds("--older-than", older_than)
     before = datetime.now(UTC) - timedelta(seconds=age) if age is not None else None
     keep, most = positive("--max-events", max_events), size("--max-size", max_size)
-    with closing(_Events(settings, job_id, None, every=all_jobs)) as events:
+    with closing(EventSource(settings, job_id, None, every=all_jobs)) as events:
         chosen = [record for record in events.records if record.status != "running"]
         count = sum(events.log.count(r.id, before=before, keep=keep, size=most)[0] for r in chosen)
         if dry_run or not count:
@@ -206,142 +196,6 @@ def clean(
             events.log.delete(record.id, before=before, keep=keep, size=most)
     write(f"{count} events removed")
     return 0
-
-
-class _Events:
-    """The events a command is about: of sessions, or of an exported file."""
-
-    def __init__(self, settings: Settings, job: str | None, file: Path | None, *, every: bool) -> None:
-        self._records: Records | None = None
-        self._file = _read(file) if file is not None else None
-        self.records: list[SessionRecord] = []
-        if self._file is None:
-            from prodigy.state.event_log import EventLog
-
-            self._records = Records(settings)
-            found = self._records
-            self.records = found.all() if every else [found.find(job or "latest")]
-            self.log: EventLog = EventLog(found.database)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        if self._records is not None:
-            self._records.close()
-
-    def _choices(
-        self, kind: str | None = None, item: str | None = None, since: datetime | None = None
-    ) -> list[Choice]:
-        from prodigy.state.event_log import Choice
-
-        if kind is not None and kind not in self.log.types():
-            raise UsageError(f"no event has the type '{kind}'")
-        return [Choice(record.id, kind, item, since) for record in self.records]
-
-    def newest(
-        self, kind: str | None, item: str | None, since: datetime | None, text: str | None, limit: int
-    ) -> list[Envelope]:
-        """Return the newest events that are wanted, oldest first."""
-        if self._file is not None:
-            chosen = [one for one in self._file if _fits(one, kind, item, since)]
-            return list(_filtered(chosen, text))[-limit:]
-        if text is not None:
-            return list(_filtered(self.every(kind, item, since), text))[-limit:]
-        found = [
-            self._envelope(one, record)
-            for record, choice in zip(self.records, self._choices(kind, item, since), strict=True)
-            for one in self.log.newest(choice, limit)
-        ]
-        return sorted(found, key=lambda one: int(one["seq"]))[-limit:]
-
-    def every(
-        self, kind: str | None = None, item: str | None = None, since: datetime | None = None
-    ) -> Iterator[Envelope]:
-        """Give all events that are wanted."""
-        if self._file is not None:
-            yield from (one for one in self._file if _fits(one, kind, item, since))
-            return
-        for record, choice in zip(self.records, self._choices(kind, item, since), strict=True):
-            for one in self.log.every(choice):
-                yield self._envelope(one, record)
-
-    def counts(self, column: str) -> list[tuple[str, int, str, str]]:
-        """Return the groups of a column."""
-        if self._file is None and len(self.records) == 1:
-            return self.log.counts(self._choices()[0], column)
-        groups: dict[str, list[str]] = {}
-        names = {"agent_id": "item_id"}
-        for one in self.every():
-            key = str(one["event"].get(names.get(column, column)) or "-")
-            groups.setdefault(key, []).append(str(one["timestamp"]))
-        rows = [(key, len(times), min(times), max(times)) for key, times in groups.items()]
-        return sorted(rows, key=lambda row: -row[1])
-
-    def follow(self, kind: str | None, text: str | None) -> Iterator[Envelope]:
-        """Give events as they come, until the session does not run any more."""
-        from prodigy.state.event_log import Choice
-
-        (record,) = self.records
-        choice, after = Choice(record.id, kind), 0
-        while self._records is not None:
-            now = self._records.sessions.get(record.id)
-            owner = Owner.parse(now.owner)
-            runs = now.status == "running" and owner is not None and owner.alive()
-            for one in self.log.every(choice, after):
-                after = one.seq
-                yield from _filtered([self._envelope(one, record)], text)
-            if not runs:
-                return
-            time.sleep(_POLL)
-
-    @staticmethod
-    def _envelope(one: Any, record: SessionRecord) -> Envelope:
-        owner = Owner.parse(record.owner)
-        found: Envelope = one.envelope(record.job_id, owner.host if owner else "", owner.pid if owner else 0)
-        return found
-
-
-def _read(file: Path) -> list[Envelope]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProdigyError(f"{file} cannot be read: {error}") from error
-    try:
-        document = json_format.loads(text)
-        found = document["events"] if isinstance(document, dict) and "events" in document else document
-    except ValueError:
-        try:
-            found = [json_format.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise ProdigyError(f"{file} holds no events: {error}") from error
-    found = [found] if isinstance(found, dict) else found
-    if not all(isinstance(one, dict) and "event" in one and "timestamp" in one for one in found):
-        raise ProdigyError(f"{file} holds no events")
-    return list(found)
-
-
-def _fits(one: Envelope, kind: str | None, item: str | None, since: datetime | None) -> bool:
-    event = one["event"]
-    return (
-        (kind is None or event.get("event_type") == kind)
-        and (item is None or event.get("item_id") == item)
-        and (since is None or datetime.fromisoformat(one["timestamp"]) >= since)
-    )
-
-
-def _filtered(events: Iterable[Envelope], text: str | None) -> Iterator[Envelope]:
-    from prodigy.workflow.expression_nodes import ExpressionError
-    from prodigy.workflow.expressions import ItemNames, parse_expression
-
-    if text is None:
-        yield from events
-        return
-    try:
-        expression = parse_expression(text)
-        for one in events:
-            if expression.holds(ItemNames({**one, **one["event"]}, 0)):
-                yield one
-    except ExpressionError as error:
-        raise UsageError(f"--filter, column {error.column}: {error}") from error
 
 
 def _moment(text: str | None) -> datetime | None:
