@@ -47,10 +47,11 @@ def list_(
             one["last_step"] or "-",
             str(one["items_done"]),
             f"{one['saved'].astimezone():%Y-%m-%d %H:%M:%S}" if one["saved"] else "-",
+            size(one["size"]),
         )
         for one in found
     ]
-    print_table(("SESSION", "WORKFLOW", "PHASE", "LAST STEP", "ITEMS DONE", "SAVED"), rows, settings)
+    print_table(("SESSION", "WORKFLOW", "PHASE", "LAST STEP", "ITEMS DONE", "SAVED", "SIZE"), rows, settings)
     return 0
 
 

@@ -58,6 +58,6 @@ def _dismiss(settings: Settings, letters: list[DeadLetter], *, yes: bool) -> int
     with closing(Records(settings)) as records:
         for session in {one.session_id for one in letters}:
             items = [one.item_id for one in letters if one.session_id == session]
-            DeadLetters(records.database, records.find(session)).dismiss(items)
+            DeadLetters(records.database, records.find(session)).dismiss(items, "dlq_items_evicted")
     write(f"{len(letters)} items dismissed")
     return 0

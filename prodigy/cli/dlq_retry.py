@@ -94,4 +94,4 @@ def _dismiss_retried(
     good = [one.item for one in result.results if one.success]
     with closing(Records(settings)) as records:
         done = [item_id for item_id, item in items.items() if item in good]
-        DeadLetters(records.database, record).dismiss(done)
+        DeadLetters(records.database, record).dismiss(done, "dlq_item_removed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,27 @@ class EventSource:
         """Let go of the database."""
         if self._records is not None:
             self._records.close()
+
+    def archive(self, record: SessionRecord, directory: Path | None, **limits: Any) -> None:
+        """Write what a deletion under these limits takes to a file of its own, one event a line.
+
+        ``directory``: `archive` in the data root unless given. Raises ProdigyError when it is not writable.
+        """
+        if self._records is None:
+            return
+        doomed = [self._envelope(one, record) for one in self.log.doomed(record.id, **limits)]
+        if not doomed:
+            return
+        directory = directory or self._records.home / "archive"
+        file = directory / f"{record.id}-{doomed[0]['seq']}-{doomed[-1]['seq']}.jsonl"
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8") as sink:
+                sink.writelines(json_format.dumps(one) + "\n" for one in doomed)
+                sink.flush()
+                os.fsync(sink.fileno())
+        except OSError as error:
+            raise ProdigyError(f"{file} cannot be written: {error.strerror}; nothing is removed") from error
 
     def _choices(
         self, kind: str | None = None, item: str | None = None, since: datetime | None = None

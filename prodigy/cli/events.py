@@ -172,6 +172,13 @@ def clean(
         str | None,
         typer.Option("--max-size", metavar="S", help="Keep the newest so many bytes of a session."),
     ] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Write them to a file before, one a line.")
+    ] = False,
+    archive_path: Annotated[
+        Path | None,
+        typer.Option("--archive-path", metavar="DIR", help="Where; else in the data root."),
+    ] = None,
     job_id: Job = None,
     all_jobs: AllJobs = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
@@ -180,6 +187,8 @@ def clean(
     """Delete old events of sessions that do not run."""
     if older_than is None and max_events is None and max_size is None:
         raise UsageError("say which events: --older-than D, --max-events N or --max-size S")
+    if archive_path is not None and not archive:
+        raise UsageError("--archive-path goes with --archive")
     age = seconds("--older-than", older_than)
     before = datetime.now(UTC) - timedelta(seconds=age) if age is not None else None
     keep, most = positive("--max-events", max_events), size("--max-size", max_size)
@@ -193,8 +202,10 @@ def clean(
             write("nothing removed")
             return 0
         for record in chosen:
+            if archive:
+                events.archive(record, archive_path, before=before, keep=keep, size=most)
             events.log.delete(record.id, before=before, keep=keep, size=most)
-    write(f"{count} events removed")
+    write(f"{count} events {'archived and ' if archive else ''}removed")
     return 0
 
 

@@ -145,6 +145,7 @@ def _files(data: dict[str, Any]) -> str:
 _WORDING: dict[str, Callable[[Event, dict[str, Any]], Line]] = {
     "job_completed": lambda _, __: Line("INFO", "run completed"),
     "job_failed": lambda _, data: Line("ERROR", f"run failed: {data.get('error')}"),
+    "job_paused": lambda _, __: Line("WARN", "run interrupted"),
     "phase_started": _phase_started,
     "phase_completed": _phase_completed,
     "step_started": _step_started,

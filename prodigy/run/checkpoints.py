@@ -29,6 +29,7 @@ def overview(database: Database, record: SessionRecord) -> dict[str, Any]:
         "last_step": steps[-1].path if steps else None,
         "items_done": journal.item_counts().get("success", 0),
         "saved": saved,
+        "size": journal.kept_bytes(),
     }
 
 

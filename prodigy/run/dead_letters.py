@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prodigy.run.agent import AgentResult
 from prodigy.state.journal import Journal
-from prodigy.values import ErrorKind, Frozen, ItemResult
+from prodigy.values import ErrorKind, Event, Frozen, ItemResult, StepFailure
 
 if TYPE_CHECKING:
     from prodigy.state.database import Database
@@ -27,6 +27,8 @@ MANUAL = frozenset(
     }
 )
 """Kinds of failure that will hardly end otherwise by themselves."""
+DISMISSED = "dlq/dismissed"
+"""Where a session keeps which of its failed items nobody will look at any more."""
 _VARYING = re.compile(r"[0-9a-f]{7,}|(?:/[^\s/:]+)+|\d+")
 _TAIL = 4096
 _SUGGESTIONS = {
@@ -88,25 +90,28 @@ class DeadLetters:
     def all(self) -> list[DeadLetter]:
         """Every item that failed and was not dismissed, in item order."""
         journal = Journal(self.database, self.record.id)
-        dismissed = set(journal.get("dlq/dismissed") or ())
+        dismissed = set(journal.get(DISMISSED) or ())
         return [
             self._letter(journal, item)
             for item in journal.item_results()
             if item.status == "failed" and item.item_id not in dismissed
         ]
 
-    def dismiss(self, item_ids: list[str]) -> None:
-        """Let items be dead letters no longer; their records and artifacts stay with the session."""
+    def dismiss(self, item_ids: list[str], event_type: str) -> None:
+        """Let items be dead letters no longer; their records and artifacts stay with the session.
+
+        ``event_type``: what is recorded to have happened to them.
+        """
         journal = Journal(self.database, self.record.id)
-        kept = set(journal.get("dlq/dismissed") or ())
-        journal.put("dlq/dismissed", sorted(kept | set(item_ids)))
+        data = {"items": item_ids, "count": len(item_ids)}
+        journal.event(
+            Event(type=event_type, at=datetime.now(UTC), session=self.record.id, phase="map", data=data)
+        )
+        journal.put(DISMISSED, sorted({*(journal.get(DISMISSED) or ()), *item_ids}))
 
     def _letter(self, journal: Journal, item: ItemResult) -> DeadLetter:
         history = tuple(self._history(journal, item))
         kind = item.error.kind if item.error else ErrorKind.COMMAND
-        message = item.error.message if item.error else ""
-        step = item.error.step if item.error else ""
-        signature = f"{kind}\0{step}\0{_VARYING.sub('#', message)}"
         times = [one.timestamp for one in history if one.timestamp is not None]
         directory = Path(item.log).parents[2] / "artifacts" if item.log else Path()
         patch = directory / f"{item.agent_id}.patch"
@@ -120,7 +125,7 @@ class DeadLetters:
             failure_count=len(history),
             eligible=kind not in MANUAL,
             manual_review=kind in MANUAL,
-            signature=hashlib.sha256(signature.encode(errors="replace")).hexdigest()[:16],
+            signature=signature(item.error),
             history=history,
             artifacts={
                 "ref": item.ref,
@@ -167,6 +172,12 @@ class DeadLetters:
             conflict=item.conflict,
         )
         return [*found, last]
+
+
+def signature(error: StepFailure | None) -> str:
+    """Return what failures of one cause have in common: kind, step, and message without what varies."""
+    text = f"{error.kind}\0{error.step}\0{_VARYING.sub('#', error.message)}" if error else ""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def _time(journal: Journal, key: str) -> datetime | None:

@@ -52,6 +52,10 @@ class ItemAttempts:
         delay = retry.jittered(job.attempt, random.uniform(-1, 1))  # noqa: S311 - spreads load
         return self._due_again(agent, error, "failure", delay)
 
+    def asked_again(self, job: AgentJob) -> bool:
+        """Whether the item had failed for good, and somebody asked for it again."""
+        return self._tries(job) is not None
+
     def _tries(self, job: AgentJob) -> int | None:
         """Up to which attempt a failed item that was asked for again may be tried."""
         found: int | None = self._context.journal.get(f"tries/{job.index}") if self._context.resumed else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prodigy.git.template import get_template
 from prodigy.run.agent import AgentJob, AgentResult, run_agent
 from prodigy.run.collector import Collector
+from prodigy.run.dead_letters import signature
 from prodigy.run.item_attempts import ItemAttempts
 from prodigy.run.job_queue import JobQueue
 from prodigy.run.map_outcome import MapOutcome
@@ -177,8 +178,12 @@ class MapPhaseRunner:
         bus, error = self._bus.at(item=done.item_id), done.error
         if error is None:
             bus.emit("agent_completed", duration=agent.duration, commits=len(agent.commits))
-        else:
-            bus.emit("agent_failed", kind=error.kind, error=error.message, step=error.step)
+            if self._attempts.asked_again(agent.job):
+                bus.emit("dlq_item_removed", count=1)
+            return
+        bus.emit("agent_failed", kind=error.kind, error=error.message, step=error.step)
+        if done.status == "failed":
+            bus.emit("dlq_item_added", error_signature=signature(error), failure_count=done.attempts)
 
     def _another(self, agent: AgentResult, done: ItemResult) -> tuple[AgentJob, float] | None:
         if done.status != "failed" or done.error is None:

@@ -57,8 +57,7 @@ def final_result(context: RunContext, run: Orchestrator, status: RunStatus, merg
             "error": run.error,
         }
     )
-    kind = "job_completed" if status in ("success", "partial") else "job_failed"
-    context.bus.emit(kind, error=run.error, duration=result.duration)
+    context.bus.emit(_LAST_EVENT[status], error=run.error, duration=result.duration)
     context.journal.flush()
     context.sessions.update(
         record.id,
@@ -70,6 +69,14 @@ def final_result(context: RunContext, run: Orchestrator, status: RunStatus, merg
         result=result.model_copy(update={"steps": (), "results": ()}),
     )
     return result
+
+
+_LAST_EVENT: dict[RunStatus, str] = {
+    "success": "job_completed",
+    "partial": "job_completed",
+    "failed": "job_failed",
+    "interrupted": "job_paused",
+}
 
 
 def _resume_command(context: RunContext, status: RunStatus) -> str | None:

@@ -17,6 +17,7 @@ from prodigy.git.repository import open_repository
 from prodigy.git.store import Store
 from prodigy.git.store import exists as store_exists
 from prodigy.git.tree import delete_tree
+from prodigy.run.dead_letters import DISMISSED
 from prodigy.run.header import header
 from prodigy.run.lost_workspace import restore_workspace
 from prodigy.run.machine import prepare
@@ -232,12 +233,22 @@ def _settle_effects(context: RunContext) -> str | None:
 
 
 def _queue_failed(context: RunContext, options: ResumeOptions) -> None:
-    """Let items that had failed run again, from the newest commit."""
-    for item in context.journal.item_results():
-        wanted = not options.items or item.item_id in options.items
-        if wanted and item.status in ("failed", "skipped"):
-            context.journal.put(f"tries/{item.index}", item.attempts + options.max_retries)
-            context.journal.item(item.model_copy(update={"status": "pending"}))
+    """Let items that had failed run again, from the newest commit; dismissed ones only by their names."""
+    dismissed = set(context.journal.get(DISMISSED) or ())
+    chosen = [
+        item
+        for item in context.journal.item_results()
+        if item.status in ("failed", "skipped")
+        and (item.item_id in options.items if options.items else item.item_id not in dismissed)
+    ]
+    if not chosen:
+        return
+    names = [item.item_id for item in chosen]
+    context.bus.at(phase="map").emit("dlq_items_reprocessed", items=names, count=len(names))
+    context.journal.put(DISMISSED, sorted(dismissed.difference(names)))
+    for item in chosen:
+        context.journal.put(f"tries/{item.index}", item.attempts + options.max_retries)
+        context.journal.item(item.model_copy(update={"status": "pending"}))
     context.journal.put("map/base", context.store.head())
     if options.again_reduce:
         context.journal.forget("phase/reduce")

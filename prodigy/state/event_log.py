@@ -133,6 +133,19 @@ class EventLog:
         )
         return int(rows[0][0]), int(rows[0][1])
 
+    def doomed(
+        self,
+        session: str,
+        *,
+        before: datetime | None = None,
+        keep: int | None = None,
+        size: int | None = None,
+    ) -> list[Recorded]:
+        """Return the events that ``delete`` would take, oldest first."""
+        condition, values = self._doomed(session, before, keep, size)
+        sql = f"SELECT seq, record FROM event WHERE {condition} ORDER BY seq"  # noqa: S608 - columns of ours
+        return [_recorded(row) for row in self._database.read(sql, *values)]
+
     def delete(
         self,
         session: str,

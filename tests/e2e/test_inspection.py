@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,41 @@ def test_events(ground: Ground) -> None:
     ground.program("events", "ls", "--file", str(ground.home / "prodigy.db"), code=1)
 
 
+def test_events_are_archived_before_they_go(tmp_path: Path) -> None:
+    ground = Ground(Repository.create(tmp_path / "project"), Program(tmp_path / "home", tmp_path / "project"))
+    ground.run("- shell: 'true'\n", "--sandbox", "host", "--no-merge", code=0)
+    every = ground.program("events", "ls", "--json", code=0).json["events"]
+    given = ("events", "clean", "--max-events", "2", "-f", "--archive")
+    ground.program("events", "clean", "--max-events", "2", "--archive-path", str(tmp_path), code=2)
+    (tmp_path / "file").touch()
+    ground.program(*given, "--archive-path", str(tmp_path / "file"), code=1)
+    assert ground.program("events", "ls", "--json", code=0).json["events"] == every
+    ground.program(*given, code=0)
+    (archive,) = (ground.home / "archive").iterdir()
+    assert [json.loads(line) for line in archive.read_text().splitlines()] == every[:-2]
+    assert (
+        ground.program("events", "ls", "--file", str(archive), "--json", code=0).json["events"] == every[:-2]
+    )
+    assert ground.program("events", "ls", "--json", code=0).json["events"] == every[-2:]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "html"])
+def test_progress_is_exported(ground: Ground, tmp_path: Path, form: str) -> None:
+    file = tmp_path / "progress"
+    ground.program("progress", "--export", str(file), "--format", form, code=0)
+    text = file.read_text()
+    for expected in ("one", "two", "three", "failed", "exit code 1"):
+        assert expected in text
+    if form == "json":
+        assert [item["status"] for item in json.loads(text)["results"]] == ["success", "failed", "success"]
+    elif form == "csv":
+        assert [row[2] for row in csv.reader(text.splitlines())] == ["status", "success", "failed", "success"]
+    else:
+        assert "<script" not in text
+        assert "http" not in text
+    ground.program("progress", "--export", str(tmp_path / "no" / "where"), code=1)
+
+
 def test_logs_progress_checkpoints(ground: Ground) -> None:
     printed = ground.program("logs", "--item", "two", code=0).out
     assert "bad" in printed
@@ -123,6 +159,14 @@ def test_a_retry_mends_what_failed(tmp_path: Path) -> None:
         assert done["merge"]["status"] == "merged"
         assert ground.repository.show("list").split() == ["README.md", "list", "one", "three", "two"]
         assert ground.program("dlq", "list", "--json", code=0).json["total"] == 0
+        found = ground.program("events", "search", "dlq_item", "--json", code=0).json["events"]
+        assert [one["event"]["event_type"] for one in found] == [
+            "dlq_item_added",
+            "dlq_items_reprocessed",
+            "dlq_item_added",
+            "dlq_items_reprocessed",
+            "dlq_item_removed",
+        ]
 
 
 def test_dismissed_items_are_dead_letters_no_more(tmp_path: Path) -> None:
@@ -132,6 +176,13 @@ def test_dismissed_items_are_dead_letters_no_more(tmp_path: Path) -> None:
         ground.program("dlq", "clear", "latest", "--yes", code=0)
         assert ground.program("dlq", "list", "--json", code=0).json["total"] == 0
         ground.program("dlq", "purge", code=2)
+        (evicted,) = ground.program(
+            "events", "ls", "--event-type", "dlq_items_evicted", "--json", code=0
+        ).json["events"]
+        assert evicted["event"]["items"] == ["two"]
+        # It is not taken up with others that failed.
+        ground.program("resume", "--include-dlq", "--no-merge", code=4)
+        assert ground.program("dlq", "list", "--json", code=0).json["total"] == 0
 
 
 def test_a_session_is_run_by_one_process(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_stopped_run_leaves_no_container_and_no_half_moved_branch(
     assert containers(ground.home) == []
     session = ground.session()
     assert session["status"] == "interrupted"
+    assert ground.program("events", "ls", "--event-type", "job_paused", "--json", code=0).json["events"]
     assert [commit["subject"] for commit in session["commits"]] == ["setup's commit"]
     assert not any(line for line in done.err.splitlines() if "[reduce]" in line)
     ground.program("worktree", "merge", "latest", "-y", code=0)
