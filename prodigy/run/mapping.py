@@ -170,7 +170,7 @@ class MapPhaseRunner:
             or self._context.machine.backend.answers()
         ):
             return agent
-        self._keeper.stop("the container engine does not answer any more")
+        self._keeper.stop("the container engine went away")
         cancelled = failure.model_copy(update={"kind": ErrorKind.CANCELLED})
         return agent.model_copy(update={"failure": cancelled})
 

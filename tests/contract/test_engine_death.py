@@ -34,8 +34,11 @@ def dies_under_a_step(own: OwnEngine, bind_bench: Bench, tmp_path: Path) -> None
     sandbox = backend.open(bind_bench.spec)
     running = Running(sandbox, sh("echo begun; sleep 600")).wait_begun()
 
+    assert backend.answers()
+
     own.die()
 
+    assert not backend.answers()
     outcome = running.result()
     assert (outcome.exit_code, outcome.kind) == (None, ErrorKind.SANDBOX)
     assert outcome.message == "the container engine stopped answering while the step ran"
@@ -48,7 +51,11 @@ def dies_under_a_step(own: OwnEngine, bind_bench: Bench, tmp_path: Path) -> None
 
     own.start()
 
+    assert engine.ask(engine.api.ping)
+    assert not backend.answers(), "a restarted engine is not the one that was"
+    assert DockerBackend(engine, Images(engine, tmp_path / "cache")).answers()
     assert [left.id for left in find_leftovers(engine, bind_bench.home)] == [sandbox.identifier]
     sandbox.close()
     assert find_leftovers(engine, bind_bench.home) == []
+    backend.close()
     engine.close()

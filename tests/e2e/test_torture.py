@@ -129,8 +129,9 @@ def test_killed_at_a_random_moment(tmp_path: Path, undisturbed: dict[str, Any], 
     check(ground, before, undisturbed)
 
 
+@pytest.mark.parametrize("back", ["later", "at once"])
 @pytest.mark.parametrize("moment", range(4) if EVERYTHING else range(1))
-def test_the_engine_dies(tmp_path: Path, undisturbed: dict[str, Any], moment: int) -> None:
+def test_the_engine_dies(tmp_path: Path, undisturbed: dict[str, Any], moment: int, back: str) -> None:
     with own_engine() as own:
         own.start()
         own.load(BASE.reference)
@@ -142,9 +143,12 @@ def test_the_engine_dies(tmp_path: Path, undisturbed: dict[str, Any], moment: in
             lambda lines: sum("Executing in worktree" in line for line in lines) > 1 + 4 * moment, 100
         )
         own.die()
+        if back == "at once":
+            own.start()
         finished = live.finish()
         assert finished.code in (1, 3, 4), finished
-        own.start()
+        if back == "later":
+            own.start()
         program("worktree", "clean-orphaned", "-f", code=0)
         assert program("resume", "--no-merge", "-q").code == 4
         assert end(ground) == undisturbed
