@@ -8,24 +8,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from prodigy.errors import GitFailed, ImportRefused, OverlayUnavailable, ProdigyError, StepError
 from prodigy.git.importing import import_commits
 from prodigy.git.leftovers import list_leftovers
 from prodigy.git.target_refs import offer_target
+from prodigy.run.agent_job import AgentJob, AgentResult
+from prodigy.run.agent_limits import CommandLimits, own_time
 from prodigy.run.agent_output import agent_output
 from prodigy.run.committing import commit_everything
 from prodigy.run.computing import StepComputer
 from prodigy.run.phase import describe, save_uncommitted
-from prodigy.run.resolving import resolving_steps
 from prodigy.run.sharing import receive_shared
 from prodigy.run.spending import SpendingPart
 from prodigy.run.steps import ListResult, run_steps
 from prodigy.text import item_name
-from prodigy.values import ErrorKind, Frozen, StepFailure
-from prodigy.workflow.error_policy import AgentTimeouts
-from prodigy.workflow.models import AgentOutput, Phase, Uncommitted
+from prodigy.values import ErrorKind, StepFailure
 from prodigy.workflow.scope import Scope
 
 if TYPE_CHECKING:
@@ -37,74 +34,10 @@ if TYPE_CHECKING:
     from prodigy.run.context import RunContext
     from prodigy.run.place import Place
     from prodigy.run.station import Station
-    from prodigy.workflow.step import Step
 
 _SHOWN_LEFTOVERS = 100
 _NEAR = 0.8
 """The part of its time after which an agent's end is near."""
-
-
-class AgentJob(Frozen):
-    """All an agent needs to know: data, free of this process's memory."""
-
-    index: int
-    """Position among the items that run, from 0."""
-    total: int
-    item_id: str
-    item: Any
-    item_is_path: bool = False
-    """Whether the item came from a glob, so that it also answers to the parts of a path."""
-    attempt: int = 1
-    base: str
-    """The commit the agent starts from."""
-    template: Phase
-    scope: dict[str, Any]
-    """The names setup left, as Scope.dump wrote them."""
-    values: dict[str, str] = Field(default_factory=dict)
-    """The workflow's variables, secrets apart."""
-    output: AgentOutput | None = None
-    timeouts: AgentTimeouts | None = None
-    uncommitted: Uncommitted = "save"
-    share: tuple[str, ...] = ()
-    retry_reason: str | None = None
-    """Why an earlier attempt was not enough: ``conflict`` or ``failure``."""
-    joins: str | None = None
-    """A commit that conflicts with the base; this attempt is to merge it instead of running the template."""
-    joined_output: Any = None
-    """The output of the attempt that made it."""
-
-    @property
-    def name(self) -> str:
-        """Names the agent's workspace, logs and ref; item ids may hold characters a ref may not."""
-        return f"{self.index}-{self.attempt}"
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """What it does: the template's steps, or those that merge what an earlier attempt made."""
-        if self.joins is None:
-            return self.template.steps
-        return resolving_steps(self.joins)
-
-
-class AgentResult(Frozen):
-    """What an agent gives back; its commits are in the store under its ref."""
-
-    job: AgentJob
-    failure: StepFailure | None = None
-    head: str | None = None
-    """Where its commits end; None when it made none."""
-    commits: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    """Changed paths; bytes that are no UTF-8 as surrogates."""
-    output: Any = None
-    uncommitted: dict[str, Any] | None = None
-    duration: float = 0.0
-    log: str = ""
-    tolerated: bool = False
-    cost: dict[str, float] = Field(default_factory=dict)
-    """What Claude cost and used."""
-    out_of_time: bool = False
-    """Whether it was the agent's own time that ran out."""
 
 
 def run_agent(context: RunContext, job: AgentJob, template: Template) -> AgentResult:
@@ -185,8 +118,8 @@ class _Agent:
             worktree=place.worktree,
             place=station.sandbox().place,
         )
-        limit = _own_time(job.timeouts)
-        place = replace(place.within(limit), command_limits=_CommandLimits(job))
+        limit = own_time(job.timeouts)
+        place = replace(place.within(limit), command_limits=CommandLimits(job))
         spent = SpendingPart(place.claude.spending) if place.claude else None
         if place.claude is not None and spent is not None:
             place = replace(place, claude=replace(place.claude, spending=spent))
@@ -303,33 +236,3 @@ class _Agent:
             return {}
         names = dict.fromkeys(("ARG", "ARGUMENT"), job.item)
         return names | (dict.fromkeys(("FILE", "FILE_PATH"), job.item) if job.item_is_path else {})
-
-
-def _own_time(timeouts: AgentTimeouts | None) -> float | None:
-    """Return the seconds an agent has as a whole."""
-    if timeouts is None or timeouts.timeout_policy == "per_command":
-        return None
-    return timeouts.agent_timeout_secs
-
-
-class _CommandLimits:
-    """The time each step of an agent has, by its kind and position."""
-
-    def __init__(self, job: AgentJob) -> None:
-        self._timeouts = job.timeouts
-        counts: dict[str, int] = {}
-        self._positions: dict[str, str] = {}
-        for step in job.template.steps:
-            number = counts.get(step.kind, 0)
-            counts[step.kind] = number + 1
-            self._positions[step.path] = f"{step.kind}_{number}"
-
-    def __call__(self, step: Step) -> float | None:
-        """Return a step's seconds, None where nothing limits it."""
-        timeouts = self._timeouts
-        if timeouts is None or timeouts.timeout_policy == "per_agent":
-            return None
-        if timeouts.timeout_policy == "per_command":
-            return timeouts.agent_timeout_secs
-        times = timeouts.command_timeouts
-        return times.get(self._positions.get(step.path, ""), times.get(step.kind))

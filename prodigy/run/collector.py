@@ -9,7 +9,7 @@ from prodigy.git.target_refs import left_markers
 from prodigy.values import ErrorKind, ItemResult, StepFailure
 
 if TYPE_CHECKING:
-    from prodigy.run.agent import AgentResult
+    from prodigy.run.agent_job import AgentResult
     from prodigy.run.context import RunContext
     from prodigy.workflow.models import MapPhase
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prodigy.run.agent import AgentResult
+from prodigy.run.agent_job import AgentResult
 from prodigy.state.journal import Journal
 from prodigy.values import ErrorKind, Event, Frozen, ItemResult, StepFailure
 

@@ -9,7 +9,7 @@ from prodigy.run.retry import NEVER_RETRIED
 from prodigy.values import ErrorKind, ItemResult, StepFailure
 
 if TYPE_CHECKING:
-    from prodigy.run.agent import AgentJob, AgentResult
+    from prodigy.run.agent_job import AgentJob, AgentResult
     from prodigy.run.context import RunContext
     from prodigy.workflow.models import MapPhase
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prodigy.run.agent import AgentJob
+    from prodigy.run.agent_job import AgentJob
     from prodigy.run.policy_keeper import PolicyKeeper
     from prodigy.run.stop import Stop
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prodigy.git.template import get_template
-from prodigy.run.agent import AgentJob, AgentResult, run_agent
+from prodigy.run.agent import run_agent
+from prodigy.run.agent_job import AgentJob, AgentResult
 from prodigy.run.collector import Collector
 from prodigy.run.dead_letters import signature
 from prodigy.run.item_attempts import ItemAttempts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prodigy.run.agent import AgentJob, AgentResult
+    from prodigy.run.agent_job import AgentJob, AgentResult
 
 
 class Pool(Protocol):
