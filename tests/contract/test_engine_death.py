@@ -53,7 +53,9 @@ def dies_under_a_step(own: OwnEngine, bind_bench: Bench, tmp_path: Path) -> None
 
     assert engine.ask(engine.api.ping)
     assert not backend.answers(), "a restarted engine is not the one that was"
-    assert DockerBackend(engine, Images(engine, tmp_path / "cache")).answers()
+    again = own.connect()
+    assert DockerBackend(again, Images(again, tmp_path / "cache")).answers()
+    again.close()
     assert [left.id for left in find_leftovers(engine, bind_bench.home)] == [sandbox.identifier]
     sandbox.close()
     assert find_leftovers(engine, bind_bench.home) == []

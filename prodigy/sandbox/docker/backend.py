@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-import threading
 from typing import TYPE_CHECKING
 
 from prodigy.errors import ImageUnavailable, OverlayUnavailable, SandboxFailure
@@ -15,7 +14,6 @@ from prodigy.sandbox.docker.engine import EngineRefused
 from prodigy.sandbox.docker.gateways import Gateways
 from prodigy.sandbox.docker.leftovers import HOME_LABEL
 from prodigy.sandbox.docker.options import Identity, container
-from prodigy.sandbox.docker.presence import Presence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,23 +31,14 @@ class DockerBackend:
         self.engine = engine
         self._images = images
         self._gateways = Gateways(engine, images)
-        self._presence: Presence | None = None
-        self._presence_lock = threading.Lock()
         engine.require_limits()
 
     def answers(self) -> bool:
         """Whether the engine answers, and has not been restarted since the first sandbox was opened."""
-        if self._presence is not None and self._presence.interrupted:
-            return False
-        try:
-            return bool(self.engine.ask(self.engine.api.ping))
-        except SandboxFailure:
-            return False
+        return self.engine.uninterrupted()
 
     def close(self) -> None:
         """Remove the gateways. Idempotent. Raises SandboxFailure."""
-        if self._presence is not None:
-            self._presence.close()
         self._gateways.close()
 
     def open(self, spec: SandboxSpec) -> Container:
@@ -58,8 +47,7 @@ class DockerBackend:
         Raises SandboxFailure when the engine refused or died, OverlayUnavailable when it cannot mount the
         workspace's overlay, ImageUnavailable when the image is gone or lacks what every image must hold.
         """
-        with self._presence_lock:
-            self._presence = self._presence or Presence(self.engine)
+        self.engine.keep_watch()
         facts = self._images.probe(spec.image)
         name = f"{spec.name}-{secrets.token_hex(3)}"
         volume = name if spec.mount.kind == "overlay" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from prodigy.errors import EngineUnavailable, PolicyViolation, SandboxFailure
 from prodigy.sandbox.classify import Trouble, refusal
 from prodigy.sandbox.docker.endpoint import Endpoint, endpoints
 from prodigy.sandbox.docker.paths import HostPaths
+from prodigy.sandbox.docker.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +71,8 @@ class Engine:
         self.api = api
         self.facts = facts
         self._paths = HostPaths(self)
+        self._presence: Presence | None = None
+        self._lock = threading.Lock()
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -148,8 +152,25 @@ class Engine:
         stream = self.ask(self.api.attach_socket, container, params={"stdin": 1, "stdout": 1, "stream": 1})
         return hijack(stream)
 
+    def keep_watch(self) -> None:
+        """From now on notice when the engine goes away, also where it comes back. Raises SandboxFailure."""
+        with self._lock:
+            if self._presence is None:
+                self._presence = self.ask(Presence, self.api)
+
+    def uninterrupted(self) -> bool:
+        """Whether the engine answers, and has not gone away since it is watched."""
+        if self._presence is not None and self._presence.interrupted:
+            return False
+        try:
+            return bool(self.ask(self.api.ping))
+        except SandboxFailure:
+            return False
+
     def close(self) -> None:
         """Give up the connections."""
+        if self._presence is not None:
+            self._presence.close()
         self.api.close()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prodigy.errors import SandboxFailure
 
 if TYPE_CHECKING:
-    from prodigy.sandbox.docker.engine import Engine
+    from docker import APIClient
 
 _NO_EVENT = json.dumps({"label": ["prodigy.presence"]})
 
@@ -22,13 +22,10 @@ class Presence:
     their streams, which looks like containers that ended by themselves.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        """Ask for events that never come. Raises SandboxFailure."""
-        api = engine.api
+    def __init__(self, api: APIClient) -> None:
+        """Ask for events that never come. Raises what the library raises, and SandboxFailure."""
         url = f"{api.base_url}/v{api.api_version}/events"
-        self._response = engine.ask(
-            api.get, url, params={"filters": _NO_EVENT}, stream=True, timeout=(10, None)
-        )
+        self._response = api.get(url, params={"filters": _NO_EVENT}, stream=True, timeout=(10, None))
         if not self._response.ok:
             raise SandboxFailure(f"the container engine tells no events: {self._response.reason}")
         self._socket = socket.socket(fileno=os.dup(self._response.raw.fileno()))
