@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ class OwnEngine:
         return True
 
 
+def _kill_shims(place: Path) -> None:
+    """What watches over the containers of an engine outlives it where it is killed."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"-address\0{place}/" in file.read_text():
+                os.kill(int(file.parent.name), signal.SIGKILL)
+
+
 @contextmanager
 def own_engine(*, resolver: str | None = None) -> Iterator[OwnEngine]:
     """An engine that is not started yet; afterwards nothing of it is left."""
@@ -97,6 +106,7 @@ def own_engine(*, resolver: str | None = None) -> Iterator[OwnEngine]:
         yield engine
     finally:
         engine.stop()
+        _kill_shims(place)
         gc.collect()
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             if line.split()[4].startswith(f"{place}/"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
@@ -16,6 +15,7 @@ from docker.errors import APIError, DockerException
 from prodigy.errors import EngineUnavailable, PolicyViolation, SandboxFailure
 from prodigy.sandbox.classify import Trouble, refusal
 from prodigy.sandbox.docker.endpoint import Endpoint, endpoints
+from prodigy.sandbox.docker.engine_facts import EngineFacts, facts_of
 from prodigy.sandbox.docker.paths import HostPaths
 from prodigy.sandbox.docker.presence import Presence
 
@@ -42,26 +42,6 @@ class EngineRefused(SandboxFailure):
         super().__init__(message)
         self.status = status
         self.trouble = refusal(message)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
-    """What an engine says of itself."""
-
-    name: str
-    version: str
-    api: str
-    socket: str
-    source: str
-    rootless: bool
-    podman: bool
-    cgroup_version: str
-    security: tuple[str, ...]
-    missing_limits: tuple[str, ...]
-    """Limits this engine cannot enforce."""
-    cpus: int
-    memory: int
-    """Bytes."""
 
 
 class Engine:
@@ -223,28 +203,7 @@ def _connect(endpoint: Endpoint) -> Engine:
         raise EngineUnavailable(
             f"the engine at {endpoint.socket} speaks API {offered}; prodigy needs 1.41 or newer"
         )
-    return Engine(api, _facts(endpoint, version, api.info()))
-
-
-def _facts(endpoint: Endpoint, version: dict[str, Any], info: dict[str, Any]) -> EngineFacts:
-    security = tuple(info.get("SecurityOptions") or ())
-    components = " ".join(part.get("Name", "") for part in version.get("Components") or ())
-    podman = "podman" in components.lower()
-    limits = {"memory": "MemoryLimit", "processes": "PidsLimit", "cpu": "CpuCfsQuota"}
-    return EngineFacts(
-        name="Podman" if podman else "Docker",
-        version=str(version.get("Version", "")),
-        api=str(version.get("ApiVersion", "")),
-        socket=str(endpoint.socket),
-        source=endpoint.source,
-        rootless=any("rootless" in option for option in security),
-        podman=podman,
-        cgroup_version=str(info.get("CgroupVersion", "1")),
-        security=security,
-        missing_limits=tuple(limit for limit, key in limits.items() if not info.get(key, True)),
-        cpus=int(info.get("NCPU", 0)),
-        memory=int(info.get("MemTotal", 0)),
-    )
+    return Engine(api, facts_of(endpoint, version, api.info()))
 
 
 def _reason(endpoint: Endpoint, error: Exception) -> str:
