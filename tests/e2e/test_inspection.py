@@ -199,6 +199,18 @@ def test_a_session_is_run_by_one_process(tmp_path: Path) -> None:
         assert "nothing to resume" in ground.program("resume", "latest", code=2).err
 
 
+def test_failed_items_of_a_run_at_work_are_not_retried_beside_it(tmp_path: Path) -> None:
+    with prepared(tmp_path) as ground:
+        step = f"[ ${{item}} = two ] || exit 1; echo begun; until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+        text = {"mode": "mapreduce", "map": {"input": ["one", "two"], "agent_template": [{"shell": step}]}}
+        live = ground.start(json.dumps(text), "--sandbox", "host", "--no-merge")
+        live.wait_until(lambda lines: any("agent failed" in line for line in lines))
+        refused = ground.program("dlq", "retry", "latest", "--no-merge", code=3)
+        assert "already running: PID" in refused.err
+        (tmp_path / "go").touch()
+        live.finish(4)
+
+
 def test_events_as_they_happen(tmp_path: Path) -> None:
     ground = Ground(Repository.create(tmp_path / "project"), Program(tmp_path / "home", tmp_path / "project"))
     file = tmp_path / "events.jsonl"
