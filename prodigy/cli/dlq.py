@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json as json_format
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -105,12 +106,10 @@ def analyze(
 
     letters = letters_of(settings, job_id)
     found = groups(letters)
-    kinds: dict[str, int] = {}
-    steps: dict[str, int] = {}
-    for one in letters:
-        kinds[one.last.kind] = kinds.get(one.last.kind, 0) + 1
-        steps[one.last.step or "-"] = steps.get(one.last.step or "-", 0) + 1
-    document = {"groups": found, "kinds": kinds, "steps": steps, "total": len(letters)}
+    kinds = Counter(one.last.kind for one in letters)
+    steps = Counter(one.last.step or "-" for one in letters)
+    hours = Counter(f"{one.last_attempt:%Y-%m-%dT%H}:00Z" for one in letters if one.last_attempt)
+    document = {"groups": found, "kinds": kinds, "steps": steps, "hours": hours, "total": len(letters)}
     if export is not None:
         _save(
             export, json_format.dumps({"schema": "prodigy.dlq-analysis/1", **document}, indent=2), force=False

@@ -145,6 +145,24 @@ def test_no_container_runs(ground: Ground) -> None:
     assert ground.program("ps", "--json", code=0).json["containers"] == []
 
 
+@pytest.mark.docker
+def test_containers_at_work(tmp_path: Path) -> None:
+    with prepared(tmp_path) as ground:
+        step = {"name": "busy", "shell": "echo begun; until [ -e go ]; do :; done"}
+        live = ground.start(json.dumps({"commands": [step]}), "--no-merge")
+        live.wait_for("begun")
+        (one,) = ground.program("ps", "--json", code=0).json["containers"]
+        assert (one["phase"], one["step"], one["state"]) == ("commands", "busy", "running")
+        assert one["owner_pid"] == live.process.pid
+        assert one["cpu"] > 0
+        assert one["memory"] > 0
+        shown = ground.program("ps", code=0).out
+        assert "busy" in shown
+        assert "%" in shown
+        (ground.workspace / "go").touch()
+        live.finish(0)
+
+
 def test_a_retry_mends_what_failed(tmp_path: Path) -> None:
     with prepared(tmp_path) as ground:
         ground.run(
