@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+import tenacity
+
 from prodigy.errors import EnvironmentUnavailable
 
 if TYPE_CHECKING:
@@ -52,6 +54,21 @@ _MIGRATIONS = (
 """Entry N brings a database of version N to N + 1; entries are only ever added."""
 
 
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_locked),
+    wait=tenacity.wait_random(0.01, 0.1),
+    stop=tenacity.stop_after_delay(60),
+    reraise=True,
+)
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Set the journal's mode. SQLite does not wait here for another process that sets it just now."""
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
 class Database:
     """One connection, shared by the threads of a process; each transaction is on disk when it ends."""
 
@@ -65,7 +82,8 @@ class Database:
             self._connection = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=60
             )
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            _write_ahead(self._connection)
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._migrate(path)
         except sqlite3.Error as error:
