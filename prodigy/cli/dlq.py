@@ -165,9 +165,7 @@ def stats(
 ) -> int:
     """Count failed items."""
     letters = letters_of(settings, workflow_id)
-    kinds: dict[str, int] = {}
-    for one in letters:
-        kinds[one.last.kind] = kinds.get(one.last.kind, 0) + 1
+    kinds = Counter(one.last.kind for one in letters)
     times = [one.last_attempt for one in letters if one.last_attempt is not None]
     document: dict[str, Any] = {
         "total_items": len(letters),

@@ -45,8 +45,7 @@ def retry(
     from prodigy.run.resume import ResumeOptions
     from prodigy.run.retrying import is_closed, retry_plan
 
-    if yes and no_merge:
-        raise UsageError("-y and --no-merge contradict each other")
+    merge = options.merge_answer(yes=yes, no_merge=no_merge)
     with closing(Records(settings)) as records:
         record = records.find(name)
         letters = [
@@ -69,7 +68,7 @@ def retry(
             [one.item for one in chosen],
             reduce=reduce,
             max_parallel=options.positive("--parallel", parallel),
-            merge="yes" if yes else "never" if no_merge else "ask",
+            merge=merge or "ask",
         )
         then = partial(_dismiss_retried, settings, record, {one.item_id: one.item for one in chosen})
         opened = options.Opened(settings)
@@ -80,7 +79,7 @@ def retry(
         max_retries=options.positive("--max-retries", max_retries),
         again_reduce=reduce,
         max_parallel=options.positive("--parallel", parallel),
-        merge="yes" if yes else "never" if no_merge else None,
+        merge=merge,
     )
     return go_on(home, record, None, given, settings, as_json=json, events=events)
 

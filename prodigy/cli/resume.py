@@ -58,8 +58,7 @@ def resume(
     """Go on with a run that was interrupted, failed or killed: what is finished is not done again."""
     from prodigy.run.resume import ResumeOptions
 
-    if yes and no_merge:
-        raise UsageError("-y and --no-merge contradict each other")
+    merge = options.merge_answer(yes=yes, no_merge=no_merge)
     with closing(Records(settings)) as records:
         record = _chosen(records, name, include_failed=include_dlq)
         home = records.home
@@ -71,7 +70,7 @@ def resume(
         steal_lock=steal_lock,
         max_parallel=options.positive("--max-parallel", max_parallel),
         timeout=options.seconds("--timeout", timeout),
-        merge="yes" if yes else "never" if no_merge else None,
+        merge=merge,
     )
     return go_on(home, record, _workflow(record), given, settings, as_json=json, events=events)
 

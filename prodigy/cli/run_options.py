@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -57,8 +57,6 @@ def overrides(
     """Return the settings of the command line. Raises UsageError for those that cannot be."""
     from prodigy.run.plan import Overrides
 
-    if yes and no_merge:
-        raise UsageError("-y and --no-merge contradict each other")
     return Overrides(
         sandbox=choice("--sandbox", sandbox, "docker", "host"),
         image=image,
@@ -66,7 +64,7 @@ def overrides(
         cpus=positive("--cpus", cpus),
         memory=size("--memory", memory),
         timeout=seconds("--timeout", timeout),
-        merge="yes" if yes else "never" if no_merge else "ask",
+        merge=merge_answer(yes=yes, no_merge=no_merge) or "ask",
         **more,
     )
 
@@ -95,6 +93,13 @@ def network_of(text: str | None) -> Any:
         return {"egress": [str(EgressRule.parse(host.strip())) for host in str(text).split(",")]}
     except ValueError as error:
         raise UsageError(f"--network is none, bridge, or a list of hosts: {error}") from None
+
+
+def merge_answer(*, yes: bool, no_merge: bool) -> Literal["yes", "never"] | None:
+    """Return what the options say of the merge at the end. Raises UsageError where that is both."""
+    if yes and no_merge:
+        raise UsageError("-y and --no-merge contradict each other")
+    return "yes" if yes else "never" if no_merge else None
 
 
 def positive(option: str, value: Any) -> Any:

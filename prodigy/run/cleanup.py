@@ -89,7 +89,7 @@ class Orphans:
         return [
             Orphan(item.kind, item.name, item.labels.get("prodigy.session"), item)
             for item in find_leftovers(engine, str(self._home))
-            if Owner.is_dead(item.labels.get("prodigy.owner", ""))
+            if item.orphaned
         ]
 
     def remove(self, orphans: list[Orphan]) -> list[str]:

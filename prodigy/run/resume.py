@@ -99,12 +99,12 @@ def resume_session(
                 f"{record.id} has nothing to resume: it ended with {record.status}",
                 help="--include-dlq runs items that failed again",
             )
-        _require_store(home, record, repository, journal)
         record = _with_workflow(record, flow, options)
         record = sessions.claim(record, steal=options.steal_lock)
     plan = Plan.model_validate(record.settings | {"workflow": record.definition})
     stop = Stop()
     try:
+        _require_store(home, record, repository)
         _clear_remains(home, record)
         machine = prepare(plan, home, lambda: Committed.at(repository, record.base))
         with (
@@ -117,11 +117,16 @@ def resume_session(
         raise
 
 
-def _require_store(home: Path, record: SessionRecord, repository: UserRepository, journal: Journal) -> None:
-    """Make a store that was never finished: nothing can have been committed in its session."""
+def _require_store(home: Path, record: SessionRecord, repository: UserRepository) -> None:
+    """Make a store that was never finished: nothing can have been committed in its session.
+
+    The session must be this process's own: another one may be making the store just now.
+    """
     if store_exists(home, record.id):
         return
-    if journal.settled("store"):
+    with Database(home / "prodigy.db") as database:
+        finished = Journal(database, record.id).settled("store")
+    if finished:
         raise EnvironmentUnavailable(
             f"the store of {record.id} is gone, and with it the commits that were not merged"
         )
@@ -145,9 +150,9 @@ def _go_on(context: RunContext, options: ResumeOptions, approve: Approve) -> Run
     published = _settle_effects(context)
     orchestrator = Orchestrator(context, approve)
     orchestrator.published = published
+    restore_workspace(context, force=options.force)
     if options.include_failed:
         _queue_failed(context, options)
-    restore_workspace(context, force=options.force)
     _save_partial(context)
     if options.from_checkpoint is not None:
         rewind(context, options.from_checkpoint)

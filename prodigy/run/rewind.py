@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from prodigy.errors import EnvironmentUnavailable, UsageError
-from prodigy.git.template import get_template
-from prodigy.state.sessions import Leftovers
+from prodigy.run.session_workspace import SessionWorkspace
 
 if TYPE_CHECKING:
     from prodigy.run.context import RunContext
@@ -87,7 +86,4 @@ def _move(context: RunContext, commit: str) -> None:
     workspace = context.workspaces.open_session()
     if workspace is not None:
         workspace.remove()
-    context.workspaces.session(get_template(store, commit, context.machine.owner))
-    context.sessions.update(
-        context.record.id, workspace_state="at_rest", head_imported=commit, leftovers=Leftovers(count=0)
-    )
+    SessionWorkspace.create(context, commit)

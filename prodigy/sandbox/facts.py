@@ -87,7 +87,7 @@ class FactStore:
         stale = [
             found
             for found in find_leftovers(self._engine, str(self._home))
-            if "prodigy.probe" in found.labels and Owner.is_dead(found.labels.get("prodigy.owner", ""))
+            if "prodigy.probe" in found.labels and found.orphaned
         ]
         remove_leftovers(self._engine, stale)
 

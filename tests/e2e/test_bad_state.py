@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from prodigy.owner import Owner
 from tests.support.ground import Ground
 from tests.support.program import Program
 from tests.support.repositories import Repository
@@ -87,6 +88,19 @@ def test_a_store_that_is_gone(ground: Ground) -> None:
     ground.program("sessions", "ls", code=0)
     ground.program("worktree", "ls", code=0)
     ground.program("clean", "sessions", "--all", "-f", code=0)
+
+
+def test_a_store_that_another_process_is_making(ground: Ground) -> None:
+    for point in itertools.count(1):
+        assert ground.killed("- shell: 'true'\n", point, *HOST) == -9
+        if ground.program("sessions", "ls", "--json", code=0).json["sessions"]:
+            break
+    change_record(ground, owner=str(Owner.current()))
+    (session,) = ground.program("sessions", "ls", "--json", code=0).json["sessions"]
+    half = ground.home / "sessions" / session["id"] / "store.git/objects"
+    half.mkdir(parents=True)
+    assert "already running: PID" in ground.program("resume", session["id"], code=3).err
+    assert half.is_dir()
 
 
 @pytest.mark.parametrize("half", [(), ("store.git",), ("store.git", "store.git/objects", "store.git/refs")])

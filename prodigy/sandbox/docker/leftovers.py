@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from prodigy.errors import SandboxFailure
+from prodigy.owner import Owner
 from prodigy.sandbox.docker.container import clear_work, remove
 from prodigy.sandbox.docker.engine import EngineRefused
 
@@ -33,6 +34,11 @@ class Leftover:
     """Whether a container has an overlay volume."""
     created: datetime | None = None
     """When a container was made."""
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process that made it is named, and gone."""
+        return Owner.is_dead(self.labels.get("prodigy.owner", ""))
 
 
 def find_leftovers(engine: Engine, home: str) -> list[Leftover]:
