@@ -115,7 +115,7 @@ class Runner(ABC):
         try:
             if unusable := self._unusable():
                 raise SandboxFailure(unusable)
-            arguments = ("sh", "-c", script("pipe"), "sh", self.root, *argv)
+            arguments = ("sh", "-c", script("pipe"), "sh", self.root, f"{self._file(pipe)}.stop", *argv)
             pipe.connect(self.start(arguments, {TOKEN: pipe.token}), stdin)
             watchdog.start()
             yield pipe
@@ -190,10 +190,13 @@ class Runner(ABC):
         return {TOKEN: flight.token, OUTPUT: self._values_file(flight)}
 
     def _values_file(self, flight: Flight) -> str:
-        return f"{self.scratch}/{flight.token[:16]}.out"
+        return f"{self._file(flight)}.out"
+
+    def _file(self, flight: Stoppable) -> str:
+        return f"{self.scratch}/{flight.token[:16]}"
 
     def _arguments(self, flight: Flight) -> tuple[str, ...]:
-        call, file = flight.call, f"{self.scratch}/{flight.token[:16]}"
+        call, file = flight.call, self._file(flight)
         argv = tuple(file if argument == INPUT else argument for argument in call.argv)
         survey = "1" if call.survey else "0"
         settings = (self.root, call.cwd, survey, self.cgroup, file, call.env.get("PATH", ""))
@@ -261,7 +264,8 @@ class Runner(ABC):
 
     def _climb(self, flight: Stoppable, grace: float, since: str) -> bool:
         session = str(flight.begin.session) if flight.begin else "none"
-        arguments = ("sh", "-c", script("reaper"), "sh", flight.token, session, since)
+        about = (flight.token, session, since, f"{self._file(flight)}.stop")
+        arguments = ("sh", "-c", script("reaper"), "sh", *about)
         return climb(lambda: self.start(arguments, {}), grace)
 
 

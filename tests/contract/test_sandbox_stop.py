@@ -8,6 +8,7 @@ import time
 import pytest
 
 from prodigy.sandbox.protocol import Call, Sandbox
+from prodigy.sandbox.runner import TOKEN
 from prodigy.values import ErrorKind
 
 from .helpers import GIT_IDENTITY, Bench, Running, sh
@@ -101,6 +102,39 @@ def test_after_cancel_no_call_starts(sandbox: Sandbox) -> None:
     assert (outcome.exit_code, outcome.kind) == (None, ErrorKind.CANCELLED)
     with sandbox.pipe(("ls",)) as pipe:
         assert pipe.stdout.read() == b"file\nsub\n"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("way", ["run", "pipe"])
+def test_what_is_stopped_before_the_engine_has_started_it_never_runs(
+    docker_bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = docker_bench.open()
+    started = threading.Event()
+    start = sandbox.start
+
+    def late(arguments: tuple[str, ...], environment: dict[str, str]) -> object:
+        """Start a program that carries the token only from when ``go`` is there."""
+        token = environment.get(TOKEN)
+        if started.is_set() or token is None:
+            return start(arguments, environment)
+        rest = {name: value for name, value in environment.items() if name != TOKEN}
+        text = f'cd {sandbox.root}; until [ -e go ]; do sleep 0.01; done; env {TOKEN}={token} "$@"; : >ended'
+        channel = start(("sh", "-c", text, "sh", *arguments), rest)
+        started.set()
+        return channel
+
+    monkeypatch.setattr(sandbox, "start", late)
+    if way == "run":
+        running = Running(sandbox, Call(("touch", "ran")))
+        assert started.wait(60)
+        sandbox.cancel()
+        assert running.result().kind is ErrorKind.CANCELLED
+    else:
+        with sandbox.pipe(("touch", "ran")):
+            pass
+    with sandbox.pipe(("sh", "-c", "touch go; until [ -e ended ]; do sleep 0.01; done; ls")) as pipe:
+        assert pipe.stdout.read().split() == [b"ended", b"file", b"go", b"sub"]
 
 
 def test_kill_ends_calls_and_sandbox(sandbox: Sandbox) -> None:

@@ -1,10 +1,17 @@
 # Signals a step's processes. Only built-ins: where a step has used up all processes, none can be started.
 #
-# Arguments: the step's token, its session id (0: unknown), its start time in ticks ("-": age says nothing).
+# Arguments: the step's token, its session id ("none": unknown), its start time in ticks ("-": age says nothing),
+# the file that forbids it to begin.
 # Reads orders, one a line (TERM, KILL, LIST), and answers each with the number of processes it found.
-# A process is the step's if it is in its session, or carries its token in the environment, or
-# -- where no other step is under way -- is not older than the step.
-token=$1 session=$2 since=$3
+# A process is the step's if it is in its session, or carries its token in the environment, or is in the session
+# of one that does -- one that is just starting another program shows no environment -- or, where no other step
+# is under way, is not older than the step.
+token=$1 sessions=" $2 " since=$3
+
+# The step's own shell may not have started yet. It carries the token before it looks for this file, so whoever
+# does not see the file is seen by the sweeps.
+[ -d "${4%/*}" ] || mkdir -p "${4%/*}" || exit 125
+: >"$4" || exit 125
 
 belongs() {
     pid=$1 stat=
@@ -17,12 +24,17 @@ belongs() {
         Z | X | x) return 1 ;;
     esac
     [ "$4" != "$$" ] || return 1
-    [ "$4" != "$session" ] || return 0
+    case $sessions in
+        *" $4 "*) return 0 ;;
+    esac
     [ "$since" = - ] || [ "${20}" -lt "$since" ] || return 0
     {
         while IFS= read -r line || [ -n "$line" ]; do
             case $line in
-                *"PRODIGY_TOKEN=$token"*) return 0 ;;
+                *"PRODIGY_TOKEN=$token"*)
+                    sessions="$sessions$4 "
+                    return 0
+                    ;;
             esac
         done <"/proc/$pid/environ"
     } 2>/dev/null
@@ -38,8 +50,8 @@ sweep() {
     done
 }
 
-# One that is just starting another program shows no environment: whoever is killed while its parent still runs
-# would look to that parent as if it had ended by itself. So it is done again until nobody new turns up.
+# Whoever is killed while its parent still runs would look to that parent as if it had ended by itself. So all
+# are stopped first, again and again until nobody new turns up.
 halt() {
     for round in 1 2 3 4 5; do
         last=$found

@@ -12,6 +12,7 @@
 #   H head descends oom_kills dirty told
 #                                     all is known; MARK:O; on stdout closes that stream too
 # The file for values is the one for the input with .out after it; told is 1 where it is not empty.
+# Where the one with .stop after it is there, the step was stopped before it began, and nothing runs.
 root=$1 cwd=$2 survey=$3 cgroup=$4 file=$5 path=${6:-$PATH}
 shift 6
 IFS=' ' read -r mark size || exit 125
@@ -119,6 +120,7 @@ read_start_time
 count_oom_kills
 find_head
 before=$head
+[ ! -e "$file.stop" ] || exit 125
 report "B $$ $start $oom $before"
 
 (
